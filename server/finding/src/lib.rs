@@ -1,0 +1,170 @@
+//! heldby-finding: joins what the heap says (retention) with what the text says (source) into findings: their identity,
+//! their ranking and their words.
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Growth proven by at least three dumps.
+    Warning,
+    /// Everything else that is worth knowing.
+    Information,
+}
+
+/// How a site is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// An allocation trace of the holder's own storage names the line.
+    Observed,
+    /// A counter saw the line run.
+    Confirmed,
+    /// Found by reading the source.
+    Inferred,
+}
+
+/// Where a site of the dump stands in today's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// The file is as it was, or the lines are where they were.
+    Exact,
+    /// The same lines, elsewhere in the file.
+    Moved,
+    /// The lines were changed since the dump.
+    Changed,
+    /// Not found any more.
+    Lost,
+}
+
+/// What a store site does; the same four as `heldby_source::Role`.
+pub use heldby_source::Role;
+
+/// Lines and columns of a site: 1-based, columns in code points, end column exclusive, end line inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Range {
+    /// First line.
+    pub line: u32,
+    /// First column.
+    pub column: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// Column after the last.
+    pub end_column: u32,
+}
+
+/// A place in a source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Absolute path of the file on this machine.
+    pub file: String,
+    /// Where in it; `None` when the site is lost.
+    pub range: Option<Range>,
+    /// How it is known.
+    pub evidence: Evidence,
+    /// Where it stands in today's text.
+    pub placement: Placement,
+}
+
+/// A store site of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorePlace {
+    /// Where.
+    pub place: Place,
+    /// What it does.
+    pub role: Role,
+    /// Qualified name of the function around it; empty at the top level of a module.
+    pub enclosing: String,
+    /// Lies in the user's own code.
+    pub user: bool,
+}
+
+/// A named binding on the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// `module-global`, `class-attribute` …: the holder kinds of the JSON report.
+    pub kind: &'static str,
+    /// Access path, `gallery.views.UPLOADS`.
+    pub path: String,
+    /// Type of the object that is bound, `list`.
+    pub type_name: String,
+    /// Where it is created or bound.
+    pub definition: Option<Place>,
+}
+
+/// What is held, and how it grew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Most retaining type.
+    pub type_name: String,
+    /// How many of that type.
+    pub count: u64,
+    /// Bytes freed if all that the access path holds went.
+    pub retained_bytes: u64,
+}
+
+/// Growth over the series, oldest first, one number a dump.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Growth {
+    /// At least three dumps, and a rise in every interval.
+    pub proven: bool,
+    /// Objects at the access path.
+    pub counts: Vec<u64>,
+    /// Bytes they retain.
+    pub retained_bytes: Vec<u64>,
+}
+
+/// One reference of the chain from what is held to the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// The referrer: `list`, `module gallery.views`.
+    pub object: String,
+    /// Its reference: `[11]`, `.UPLOADS`.
+    pub reference: String,
+}
+
+/// One holder, one access path: what it holds, how it grew, and where in the source that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable across runs of the same program.
+    pub id: String,
+    /// How grave.
+    pub severity: Severity,
+    /// The holder.
+    pub holder: Holder,
+    /// All named bindings of the chain, innermost first, the holder among them.
+    pub holders: Vec<Holder>,
+    /// What grows: `gallery.views.UPLOADS[*]`.
+    pub access_path: String,
+    /// What is held.
+    pub held: Held,
+    /// How it grew.
+    pub growth: Growth,
+    /// Store sites, best first.
+    pub stores: Vec<StorePlace>,
+    /// From the held object's first referrer to the root.
+    pub chain: Vec<Hop>,
+}
+
+/// One dump of the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpSummary {
+    /// Path as given.
+    pub path: String,
+    /// Objects read.
+    pub objects: u64,
+    /// References read.
+    pub references: u64,
+    /// Sum of their shallow sizes.
+    pub bytes: u64,
+    /// What could not be read, and what the capture could not see, in words.
+    pub problems: Vec<String>,
+}
+
+/// The report on one process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessReport {
+    /// Process id.
+    pub pid: u64,
+    /// Its dumps, oldest first.
+    pub dumps: Vec<DumpSummary>,
+    /// Its findings, best first.
+    pub findings: Vec<Finding>,
+}
