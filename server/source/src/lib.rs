@@ -5,7 +5,13 @@
 //! referrer chain. Out: an [`Answer`]: each binding's definition site, and the store sites, best first.
 //! This crate reads text only. It knows nothing of heaps, and it opens no files itself.
 
+mod placement;
+mod sources;
+
 use std::sync::Arc;
+
+pub use placement::{LineMap, Placed, line_crc, place};
+pub use sources::{Problem, Sources};
 
 /// Gives the text of the program's files. The command line reads the disk; an editor lays its open documents over it.
 pub trait SourceFiles: Sync {

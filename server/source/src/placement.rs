@@ -1,0 +1,124 @@
+//! Placement: where the lines of a file as it ran stand in its text of today.
+//!
+//! In: the checksums the dump keeps of each line, and the text. Out: a [`LineMap`], which says of a [`Site`] found in
+//! the text of today whether those very lines ran, and where they stood.
+
+use rustc_hash::FxHashMap;
+use similar::{Algorithm, DiffOp};
+
+use crate::Site;
+
+/// How a site of today's text stands to the text that ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Placed {
+    /// The same lines stood at the same numbers.
+    Exact,
+    /// The same lines stood elsewhere in the file.
+    Moved,
+    /// The lines are not those that ran.
+    Changed,
+}
+
+/// Which lines of today's text are lines of the text that ran, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LineMap {
+    /// For each line of today its number at the dump (both zero-based).
+    old_of_new: Vec<Option<u32>>,
+    /// The other way round.
+    new_of_old: Vec<Option<u32>>,
+}
+
+/// The checksum a dump keeps of a line: CRC-32 of its bytes without the line ending.
+#[must_use]
+pub fn line_crc(line: &[u8]) -> u32 {
+    crc32fast::hash(line)
+}
+
+/// Matches the lines that ran, known by their checksums, with the lines of today's text.
+#[must_use]
+pub fn place(old_line_crcs: &[u32], new_text: &[u8]) -> LineMap {
+    let new: Vec<u32> = lines(new_text).map(line_crc).collect();
+    LineMap::between(old_line_crcs, &new)
+}
+
+impl LineMap {
+    fn between(old: &[u32], new: &[u32]) -> Self {
+        let mut map = Self { old_of_new: vec![None; new.len()], new_of_old: vec![None; old.len()] };
+        let prefix = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+        let suffix = old[prefix..].iter().rev().zip(new[prefix..].iter().rev()).take_while(|(old, new)| old == new).count();
+        map.pair(0, 0, prefix);
+        map.pair(old.len() - suffix, new.len() - suffix, suffix);
+        let (old_middle, new_middle) = (prefix..old.len() - suffix, prefix..new.len() - suffix);
+        if old_middle.len().saturating_mul(new_middle.len()) == 0 {
+            return map;
+        }
+        let _ = (FxHashMap::<u32, u32>::default(), new_middle);
+        for op in similar::capture_diff(Algorithm::Histogram, old, old_middle, new, prefix..new.len() - suffix) {
+            if let DiffOp::Equal { old_index, new_index, len } = op {
+                map.pair(old_index, new_index, len);
+            }
+        }
+        map
+    }
+
+    fn pair(&mut self, old: usize, new: usize, len: usize) {
+        for step in 0..len {
+            self.old_of_new[new + step] = u32::try_from(old + step).ok();
+            self.new_of_old[old + step] = u32::try_from(new + step).ok();
+        }
+    }
+
+    /// How `site`, found in the text of today, stands to the text that ran.
+    #[must_use]
+    pub fn placement(&self, site: &Site) -> Placed {
+        let mut placed = Placed::Exact;
+        let mut shift = None;
+        for line in site.line..=site.end_line.max(site.line) {
+            let Some(old) = self.line_at_dump(line) else { return Placed::Changed };
+            let here = i64::from(old) - i64::from(line);
+            if *shift.get_or_insert(here) != here {
+                return Placed::Changed;
+            }
+            if here != 0 {
+                placed = Placed::Moved;
+            }
+        }
+        placed
+    }
+
+    /// The number (1-based) that a line of today had at the dump.
+    #[must_use]
+    pub fn line_at_dump(&self, line_today: u32) -> Option<u32> {
+        follow(&self.old_of_new, line_today)
+    }
+
+    /// The number (1-based) that a line of the dump has today.
+    #[must_use]
+    pub fn line_today(&self, line_at_dump: u32) -> Option<u32> {
+        follow(&self.new_of_old, line_at_dump)
+    }
+}
+
+fn follow(map: &[Option<u32>], line: u32) -> Option<u32> {
+    let index = usize::try_from(line.checked_sub(1)?).ok()?;
+    map.get(index).copied().flatten().map(|zero_based| zero_based + 1)
+}
+
+/// The lines of `text`, without their endings (`\n`, `\r\n`, `\r`).
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        match memchr::memchr2(b'\n', b'\r', rest) {
+            None => Some(std::mem::take(&mut rest)),
+            Some(end) => {
+                let line = &rest[..end];
+                let ending = if rest[end..].starts_with(b"\r\n") { 2 } else { 1 };
+                rest = &rest[end + ending..];
+                Some(line)
+            }
+        }
+    })
+}
