@@ -6,7 +6,9 @@
 //! This crate reads text only. It knows nothing of heaps, and it opens no files itself.
 
 mod placement;
+mod python;
 mod sources;
+mod text;
 
 use std::sync::Arc;
 

@@ -1,0 +1,283 @@
+//! The named bindings on a referrer chain: which names of the program hold.
+
+use heldby_heap::{Heap, ObjectId, ReferenceKind, StringId};
+
+use crate::Chains;
+
+/// The kind of a named binding. The words are those of the JSON report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BindingKind {
+    /// A global of a module.
+    ModuleGlobal,
+    /// An attribute of a class.
+    ClassAttribute,
+    /// An attribute of an instance.
+    InstanceAttribute,
+    /// A slot of an instance.
+    Slot,
+    /// The default value of a parameter.
+    DefaultArgument,
+    /// A free variable of a function.
+    Closure,
+    /// A local variable of a frame.
+    Local,
+    /// The entries of a caching function.
+    FunctionCache,
+    /// An attribute of a function.
+    FunctionAttribute,
+}
+
+impl BindingKind {
+    /// The report's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ModuleGlobal => "module-global",
+            Self::ClassAttribute => "class-attribute",
+            Self::InstanceAttribute => "instance-attribute",
+            Self::Slot => "slot",
+            Self::DefaultArgument => "default-argument",
+            Self::Closure => "closure",
+            Self::Local => "local",
+            Self::FunctionCache => "function-cache",
+            Self::FunctionAttribute => "function-attribute",
+        }
+    }
+}
+
+/// A class, by module and qualified name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamedClass {
+    /// Dotted name of its module.
+    pub module: String,
+    /// Qualified name.
+    pub qualname: String,
+}
+
+/// A function, by file, qualified name and first line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamedFunction {
+    /// Module it says it comes from.
+    pub module: String,
+    /// Path of its source file.
+    pub file: String,
+    /// Qualified name.
+    pub qualname: String,
+    /// First line (1-based, 0 if unknown).
+    pub line: u32,
+}
+
+/// One named binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedBinding {
+    /// What kind of name it is.
+    pub kind: BindingKind,
+    /// The name: of the global, attribute, parameter or variable; empty for a cache.
+    pub name: String,
+    /// The module of a global or of the class; of the function otherwise.
+    pub module: String,
+    /// For attributes and slots: the class, its other bases in resolution order, then (for an attribute of a class) its
+    /// metaclass and that one's bases.
+    pub classes: Vec<NamedClass>,
+    /// For what belongs to a function.
+    pub function: Option<NamedFunction>,
+    /// The object that has the name bound to it.
+    pub object: ObjectId,
+    /// Who has the name: module, class, instance, function, frame.
+    pub owner: ObjectId,
+    /// Access path.
+    pub path: String,
+    /// Other module globals bound to the same object, as an import makes them: module and name.
+    pub aliases: Vec<(String, String)>,
+}
+
+/// A link of a chain: `object` is referenced by `referrer` under `label`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) object: ObjectId,
+    pub(crate) referrer: ObjectId,
+    pub(crate) kind: ReferenceKind,
+    pub(crate) name: StringId,
+}
+
+/// The links from `object` up to the root.
+pub(crate) fn links(chains: &Chains, object: ObjectId) -> Vec<Link> {
+    let mut links = Vec::new();
+    let mut object = object;
+    while let Some((referrer, label)) = chains.referrer(object) {
+        links.push(Link { object, referrer, kind: label.kind(), name: StringId(label.value()) });
+        object = referrer;
+    }
+    links
+}
+
+/// The binding that the link at `at` makes, if it makes one.
+pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<NamedBinding> {
+    let link = links[at];
+    let names = heap.names();
+    let (kind, owner) = match link.kind {
+        ReferenceKind::DictValue => namespace_owner(heap, links, at)?,
+        ReferenceKind::Attribute => (BindingKind::InstanceAttribute, link.referrer),
+        ReferenceKind::Slot if is_python_slot(heap, link) => (BindingKind::Slot, link.referrer),
+        ReferenceKind::Default | ReferenceKind::KeywordDefault => (BindingKind::DefaultArgument, link.referrer),
+        ReferenceKind::FreeVariable => (BindingKind::Closure, link.referrer),
+        ReferenceKind::Local => (BindingKind::Local, link.referrer),
+        ReferenceKind::Cache => (BindingKind::FunctionCache, link.referrer),
+        _ => return None,
+    };
+    // What a cell contains is what the name is bound to.
+    let is_cell = at > 0 && links[at - 1].kind == ReferenceKind::CellContents;
+    let object = if is_cell { links[at - 1].object } else { link.object };
+    if kind == BindingKind::ModuleGlobal || kind == BindingKind::ClassAttribute {
+        // The name of a module, a class or a function is no holder: what hangs on them has names of its own.
+        let is_definition =
+            names.type_objects.contains_key(&object) || names.functions.contains_key(&object) || names.module_of.contains_key(&object);
+        if is_definition && at > 0 {
+            return None;
+        }
+    }
+    let mut classes = Vec::new();
+    let mut function = None;
+    let mut name = heap.text(link.name).to_owned();
+    match kind {
+        BindingKind::ClassAttribute => {
+            classes = resolution_order(heap, owner);
+            classes.extend(resolution_order_of_type(heap, heap.type_index(owner)));
+        }
+        BindingKind::InstanceAttribute | BindingKind::Slot => classes = resolution_order_of_type(heap, heap.type_index(owner)),
+        BindingKind::ModuleGlobal => {}
+        BindingKind::FunctionCache => {
+            function = wrapped_function(heap, owner);
+            name = String::new();
+        }
+        BindingKind::Local => function = frame_function(heap, owner),
+        _ => function = named_function(heap, owner),
+    }
+    let module = match (&function, classes.first(), names.module_of.get(&owner)) {
+        (Some(function), ..) => function.module.clone(),
+        (_, Some(class), _) => class.module.clone(),
+        (_, _, Some(&row)) => heap.text(names.modules[row as usize].name).to_owned(),
+        _ => String::new(),
+    };
+    let aliases = if kind == BindingKind::ModuleGlobal { aliases(heap, object, (&module, &name)) } else { Vec::new() };
+    Some(NamedBinding { kind, name, module, classes, function, object, owner, path: String::new(), aliases })
+}
+
+/// The globals of all modules that are bound to the object, `known` left out.
+fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, String)> {
+    let mut aliases = Vec::new();
+    for module in &heap.names().modules {
+        let Some(namespace) = module.namespace else { continue };
+        for reference in heap.references(namespace) {
+            if reference.target == object && reference.label.kind() == ReferenceKind::DictValue {
+                let alias = (heap.text(module.name), heap.text(StringId(reference.label.value())));
+                if alias != known {
+                    aliases.push((alias.0.to_owned(), alias.1.to_owned()));
+                }
+            }
+        }
+    }
+    aliases
+}
+
+/// Whose namespace the dictionary of this link is.
+fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKind, ObjectId)> {
+    let names = heap.names();
+    let dictionary = links[at].referrer;
+    if names.module_of.contains_key(&dictionary) {
+        return Some((BindingKind::ModuleGlobal, dictionary));
+    }
+    let above = links.get(at + 1).filter(|above| above.kind == ReferenceKind::Namespace)?;
+    let owner = above.referrer;
+    let kind = if names.type_objects.contains_key(&owner) {
+        BindingKind::ClassAttribute
+    } else if names.functions.contains_key(&owner) {
+        BindingKind::FunctionAttribute
+    } else if names.frames.contains_key(&owner) {
+        BindingKind::Local
+    } else {
+        BindingKind::InstanceAttribute
+    };
+    Some((kind, owner))
+}
+
+/// A slot of a class written in Python, not a member of a C structure.
+fn is_python_slot(heap: &Heap, link: Link) -> bool {
+    const HEAP_TYPE: u32 = 1 << 9;
+    let names = heap.names();
+    let Some(row) = names.types.get(heap.type_index(link.referrer) as usize) else { return false };
+    let is_dunder = heap.text(link.name).starts_with("__") && heap.text(link.name).ends_with("__");
+    row.flags & HEAP_TYPE != 0 && !is_dunder && module_file(heap, heap.text(row.module)).is_some_and(|file| file.ends_with(".py"))
+}
+
+/// The file of the module with this name.
+pub(crate) fn module_file<'a>(heap: &'a Heap, module: &str) -> Option<&'a str> {
+    let rows = &heap.names().modules;
+    rows.iter().find(|row| heap.text(row.name) == module).map(|row| heap.text(row.file)).filter(|file| !file.is_empty())
+}
+
+fn named_class(heap: &Heap, type_index: u32) -> Option<NamedClass> {
+    let row = heap.names().types.get(type_index as usize)?;
+    Some(NamedClass { module: heap.text(row.module).to_owned(), qualname: heap.text(row.qualname).to_owned() })
+}
+
+fn resolution_order_of_type(heap: &Heap, type_index: u32) -> Vec<NamedClass> {
+    let object = heap.names().type_objects.iter().find(|(_, index)| **index == type_index).map(|(object, _)| *object);
+    match object {
+        Some(object) => resolution_order(heap, object),
+        None => named_class(heap, type_index).into_iter().collect(),
+    }
+}
+
+/// The classes in which an attribute of `class` is looked up: the tuple that a class references and that starts with itself.
+fn resolution_order(heap: &Heap, class: ObjectId) -> Vec<NamedClass> {
+    let type_index = |object: &ObjectId| heap.names().type_objects.get(object).copied();
+    let tuple = heap.references(class).map(|reference| reference.target).find(|&target| {
+        let first = heap.references(target).find(|reference| reference.label.kind() == ReferenceKind::TupleItem);
+        first.is_some_and(|first| first.target == class)
+    });
+    let order: Vec<u32> = match tuple {
+        Some(tuple) => heap.references(tuple).filter_map(|reference| type_index(&reference.target)).collect(),
+        None => type_index(&class).into_iter().collect(),
+    };
+    let is_object = |class: &NamedClass| class.module == "builtins";
+    let mut classes: Vec<NamedClass> = order.into_iter().filter_map(|index| named_class(heap, index)).collect();
+    classes.retain(|class| !is_object(class));
+    classes
+}
+
+/// What a function is called.
+pub(crate) fn named_function(heap: &Heap, function: ObjectId) -> Option<NamedFunction> {
+    let names = heap.names();
+    let row = names.functions.get(&function)?;
+    let code = row.code.and_then(|code| names.codes.get(&code));
+    Some(NamedFunction {
+        module: heap.text(row.module).to_owned(),
+        file: code.map_or("", |code| heap.text(code.file)).to_owned(),
+        qualname: heap.text(row.qualname).to_owned(),
+        line: code.map_or(0, |code| code.line),
+    })
+}
+
+/// The function that a frame (or a generator, a coroutine) runs.
+fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFunction> {
+    let names = heap.names();
+    let code_of_references = || heap.references(frame).map(|reference| reference.target).find(|target| names.codes.contains_key(target));
+    let code = names.frames.get(&frame).and_then(|row| row.code).or_else(code_of_references)?;
+    let code = names.codes.get(&code)?;
+    let file = heap.text(code.file);
+    let module = names.modules.iter().find(|row| heap.text(row.file) == file).map_or("", |row| heap.text(row.name));
+    Some(NamedFunction { module: module.to_owned(), file: file.to_owned(), qualname: heap.text(code.qualname).to_owned(), line: code.line })
+}
+
+/// The function that a caching wrapper was put around.
+fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
+    let is_wrapped = |name: u32| heap.text(StringId(name)) == "__wrapped__";
+    let direct = heap.references(wrapper).map(|reference| reference.target);
+    let in_namespace = heap
+        .references(wrapper)
+        .filter(|reference| reference.label.kind() == ReferenceKind::Namespace)
+        .flat_map(|reference| heap.references(reference.target))
+        .filter(|reference| reference.label.kind() == ReferenceKind::DictValue && is_wrapped(reference.label.value()))
+        .map(|reference| reference.target);
+    in_namespace.chain(direct).find_map(|function| named_function(heap, function))
+}

@@ -1,0 +1,135 @@
+//! How a chain's references become steps, and how the tree of access paths grows.
+
+use std::hash::Hasher;
+
+use heldby_heap::{Heap, Label, ObjectId, ReferenceKind, RootKind, StringId};
+use rustc_hash::FxHasher;
+
+use crate::patterns::{Pattern, PatternId, Patterns, Step};
+
+/// Paths are not followed up farther than this when a recursion is looked for.
+const DEEPEST_RECURSION: usize = 64;
+
+impl Pattern {
+    pub(crate) fn root() -> Self {
+        Self {
+            parent: PatternId::ROOT,
+            step: Step::Root,
+            first_type: u32::MAX,
+            sample: ObjectId::ROOT,
+            count: 0,
+            entries: 0,
+            shallow_bytes: 0,
+            retained_bytes: 0,
+            identity: 0,
+        }
+    }
+}
+
+/// The step from `referrer`, which hangs at `above`, to `object`.
+pub(crate) fn step_of(heap: &Heap, above: &Pattern, object: ObjectId, referrer: ObjectId, label: Label) -> Step {
+    use ReferenceKind::*;
+    let names = heap.names();
+    if let Some(&row) = names.module_of.get(&object) {
+        let module = &names.modules[row as usize];
+        let is_own_namespace = label.kind() == Namespace && module.object == Some(referrer);
+        if !is_own_namespace {
+            return Step::Module(module.name);
+        }
+    }
+    if let Some(frame) = names.frames.get(&object) {
+        let code = frame.code.and_then(|code| names.codes.get(&code));
+        return Step::Frame(code.map_or(StringId::NONE, |code| code.qualname));
+    }
+    let name = StringId(label.value());
+    match label.kind() {
+        Root => match RootKind::from_code(label.value()) {
+            Some(RootKind::Native) | None => Step::Native,
+            Some(_) => Step::Table,
+        },
+        Namespace | CellContents => Step::Through,
+        Attribute => Step::Name(name),
+        Slot => Step::Slot(name),
+        // A dictionary that was reached as a namespace holds names; any other holds entries.
+        DictValue if matches!(above.step, Step::Through | Step::Module(_)) => Step::Name(name),
+        ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger | DictValueOfOther => Step::Item,
+        DictKey => Step::Key,
+        FreeVariable => Step::FreeVariable(name),
+        Default | KeywordDefault => Step::Default(name),
+        Local => Step::Local(name),
+        Cache => Step::Cache,
+        Type => Step::Machinery(StringId::NONE),
+        Machinery => Step::Machinery(name),
+        Stack | Other => Step::Other,
+    }
+}
+
+impl Step {
+    /// A step that a data structure can repeat without end.
+    fn can_recur(self) -> bool {
+        matches!(self, Self::Name(_) | Self::Slot(_) | Self::Item | Self::Key | Self::FreeVariable(_) | Self::Local(_) | Self::Other)
+            || matches!(self, Self::Machinery(_) | Self::Frame(_))
+    }
+
+    fn hash_into(self, heap: &Heap, hasher: &mut FxHasher) {
+        let (number, name) = match self {
+            Self::Root => (0, StringId::NONE),
+            Self::Table => (1, StringId::NONE),
+            Self::Native => (2, StringId::NONE),
+            Self::Module(name) => (3, name),
+            Self::Frame(name) => (4, name),
+            Self::Through => (5, StringId::NONE),
+            Self::Name(name) => (6, name),
+            Self::Slot(name) => (7, name),
+            Self::Item => (8, StringId::NONE),
+            Self::Key => (9, StringId::NONE),
+            Self::FreeVariable(name) => (10, name),
+            Self::Default(name) => (11, name),
+            Self::Local(name) => (12, name),
+            Self::Cache => (13, StringId::NONE),
+            Self::Machinery(name) => (14, name),
+            Self::Other => (15, StringId::NONE),
+        };
+        hasher.write_u8(number);
+        hasher.write(heap.text(name).as_bytes());
+    }
+}
+
+impl Patterns {
+    /// The node below `above`, made on first use. Where the same step to the same type stands twice above already (a linked
+    /// list, a tree, a chain of tracebacks), the second of these is taken again: the tree stays finite, and the first
+    /// level's counts stay exact.
+    pub(crate) fn child(&mut self, heap: &Heap, above: PatternId, step: Step, type_index: u32) -> PatternId {
+        // Only a recursion depends on the type: for all else the first key finds the node.
+        if let Some(&known) = self.children.get(&(above, step, u32::MAX)) {
+            if !step.can_recur() || self.get(known).first_type == type_index {
+                return known;
+            }
+            if let Some(&known) = self.children.get(&(above, step, type_index)) {
+                return known;
+            }
+        }
+        let repeated = step.can_recur().then(|| self.repeated(above, step, type_index)).flatten();
+        let existing = repeated.or_else(|| self.children.get(&(above, step, u32::MAX)).copied());
+        let node = existing.unwrap_or_else(|| {
+            let mut hasher = FxHasher::default();
+            hasher.write_u64(self.get(above).identity);
+            step.hash_into(heap, &mut hasher);
+            self.nodes.push(Pattern { parent: above, step, first_type: type_index, identity: hasher.finish(), ..Pattern::root() });
+            PatternId(self.nodes.len() as u32 - 1)
+        });
+        self.children.entry((above, step, u32::MAX)).or_insert(node);
+        self.children.insert((above, step, type_index), node);
+        node
+    }
+
+    fn repeated(&self, above: PatternId, step: Step, type_index: u32) -> Option<PatternId> {
+        let mut same = self
+            .ancestors(above)
+            .take(DEEPEST_RECURSION)
+            .filter(|(_, node)| node.step == step && node.first_type == type_index)
+            .map(|(id, _)| id);
+        let nearest = same.next()?;
+        same.next().map(|_| nearest)
+    }
+}
