@@ -3,7 +3,8 @@
     serve.py AGENT REQUESTS MANAGE_PY ARGUMENT...
 
 The application knows nothing of this. A file `NAME.request` that appears in the folder REQUESTS, with the path of a
-dump as its text, is answered by that dump and then by a file `NAME.done`: empty, or with what went wrong.
+dump as its text, is answered by that dump and then by a file `NAME.done`: empty, or with what went wrong. The server
+ends when its standard input does, so that it never outlives whoever started it.
 """
 
 import importlib.util
@@ -46,10 +47,17 @@ def answer(dump, request):
     os.replace(stem + ".part", stem + ".done")
 
 
+def end_with_input():
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
 def main():
     agent_path, requests, program = sys.argv[1:4]
     agent = load_agent(agent_path)
     threading.Thread(target=answer_requests, args=(agent.dump, requests), daemon=True).start()
+    threading.Thread(target=end_with_input, daemon=True).start()
     sys.argv = sys.argv[3:]
     sys.path[0] = os.path.dirname(os.path.abspath(program))
     runpy.run_path(program, run_name="__main__")

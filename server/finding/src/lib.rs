@@ -1,6 +1,12 @@
 //! heldby-finding: joins what the heap says (retention) with what the text says (source) into findings: their identity,
 //! their ranking and their words.
 
+mod join;
+mod placing;
+
+pub use join::{Module, Program, findings};
+pub use placing::SourceFact;
+
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {

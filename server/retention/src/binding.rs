@@ -82,6 +82,8 @@ pub struct NamedBinding {
     pub function: Option<NamedFunction>,
     /// The object that has the name bound to it.
     pub object: ObjectId,
+    /// Type of that object, `list`.
+    pub type_name: String,
     /// Who has the name: module, class, instance, function, frame.
     pub owner: ObjectId,
     /// Access path.
@@ -159,7 +161,8 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         _ => String::new(),
     };
     let aliases = if kind == BindingKind::ModuleGlobal { aliases(heap, object, (&module, &name)) } else { Vec::new() };
-    Some(NamedBinding { kind, name, module, classes, function, object, owner, path: String::new(), aliases })
+    let type_name = heap.type_name(heap.type_index(object));
+    Some(NamedBinding { kind, name, module, classes, function, object, type_name, owner, path: String::new(), aliases })
 }
 
 /// The globals of all modules that are bound to the object, `known` left out.

@@ -35,11 +35,24 @@ pub(crate) enum Receiver {
 
 /// Chains of names longer than this are not followed.
 const FUEL: u32 = 12;
+/// The same for receivers, where each step can branch.
+const RECEIVER_FUEL: u32 = 7;
+/// How many of several possibilities are tried at each step.
+const BRANCHES: usize = 4;
 
 impl Project<'_> {
     /// What `node`, used in `scope`, stands for.
     pub(crate) fn meaning(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Meaning> {
         self.meaning_within(file, node, scope, FUEL)
+    }
+
+    /// What a name, used in `scope`, stands for.
+    pub(crate) fn name_meaning(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Meaning> {
+        let tree = self.tree(file)?;
+        match owner(tree, scope, name) {
+            Some((owner, binders)) => self.bound(file, owner, name, binders, FUEL),
+            None => self.starred(file, tree.name(name), FUEL),
+        }
     }
 
     fn meaning_within(&self, file: FileId, node: NodeId, scope: ScopeId, fuel: u32) -> Option<Meaning> {
@@ -52,7 +65,7 @@ impl Project<'_> {
             },
             Node::Attribute { of, name } => match self.meaning_within(file, of, scope, fuel)? {
                 Meaning::Module(module) => self.member(&module, tree.name(name), fuel),
-                Meaning::Class(class) => self.class_member(class, tree.name(name), fuel),
+                Meaning::Class(class) => self.class_member(class, tree.name(name)),
                 Meaning::Function(_) | Meaning::Variable(..) => None,
             },
             _ => None,
@@ -134,23 +147,37 @@ impl Project<'_> {
         self.is_module(&submodule).then_some(Meaning::Module(submodule))
     }
 
-    /// What a star import of the file brings under `name`.
+    /// What the star imports of the file, and of the files they name, bring under `name`.
     fn starred(&self, file: FileId, name: &str, fuel: u32) -> Option<Meaning> {
-        let tree = self.tree(file)?;
-        let stars = tree.imports.iter().filter(|import| import.local.is_none());
-        stars.filter_map(|import| self.member(&self.absolute(file, import), name, fuel)).find(|meaning| !matches!(meaning, Meaning::Module(_)))
+        let mut seen = vec![file];
+        let mut next = 0;
+        while let Some(&at) = seen.get(next) {
+            next += 1;
+            let Some(tree) = self.tree(at) else { continue };
+            if at != file
+                && let Some(sym) = tree.sym(name)
+                && let binders @ [_, ..] = tree.binders(ScopeId::MODULE, sym)
+            {
+                return self.bound(at, ScopeId::MODULE, sym, binders, fuel);
+            }
+            for import in tree.imports.iter().filter(|import| import.local.is_none()) {
+                if let Some(module) = self.module(&self.absolute(at, import))
+                    && !seen.contains(&module)
+                {
+                    seen.push(module);
+                }
+            }
+        }
+        None
     }
 
-    fn class_member(&self, class: At, name: &str, fuel: u32) -> Option<Meaning> {
-        let fuel = fuel.checked_sub(1)?;
+    /// What `Class.name` stands for, if the class body defines it.
+    fn class_member(&self, class: At, name: &str) -> Option<Meaning> {
         let tree = self.tree(class.file)?;
-        if let Some(sym) = tree.sym(name)
-            && let Some(Binder::Definition(scope)) = tree.binders(class.scope, sym).last()
-        {
-            let at = At { file: class.file, scope: *scope };
-            return Some(if tree.scope(*scope).kind == ScopeKind::Class { Meaning::Class(at) } else { Meaning::Function(at) });
-        }
-        self.bases(class).into_iter().find_map(|base| self.class_member(base, name, fuel))
+        let binders = tree.binders(class.scope, tree.sym(name)?);
+        let Some(Binder::Definition(scope)) = binders.last() else { return None };
+        let at = At { file: class.file, scope: *scope };
+        Some(if tree.scope(*scope).kind == ScopeKind::Class { Meaning::Class(at) } else { Meaning::Function(at) })
     }
 
     /// The base classes of a class whose source is there.
@@ -192,7 +219,7 @@ impl Project<'_> {
 
     /// What the receiver `node` of an attribute is.
     pub(crate) fn receiver(&self, file: FileId, node: NodeId, scope: ScopeId) -> Receiver {
-        self.receiver_within(file, node, scope, FUEL)
+        self.receiver_within(file, node, scope, RECEIVER_FUEL)
     }
 
     fn receiver_within(&self, file: FileId, node: NodeId, scope: ScopeId, fuel: u32) -> Receiver {
@@ -238,8 +265,8 @@ impl Project<'_> {
                 }
             }
             Node::Choice(kids) => {
-                let parts = tree.kids(kids).iter().map(|&kid| self.receiver_within(file, kid, scope, fuel));
-                return parts.into_iter().find(|part| *part != Receiver::Unknown).unwrap_or(Receiver::Unknown);
+                let mut parts = tree.kids(kids).iter().take(BRANCHES).map(|&kid| self.receiver_within(file, kid, scope, fuel));
+                return parts.find(|part| *part != Receiver::Unknown).unwrap_or(Receiver::Unknown);
             }
             _ => {}
         }
@@ -269,7 +296,7 @@ impl Project<'_> {
     /// The class of the instance a variable is given: by what it is assigned, or its annotation.
     fn variable_class(&self, at: At, name: Sym, fuel: u32) -> Option<At> {
         let tree = self.tree(at.file)?;
-        tree.binders(at.scope, name).iter().find_map(|binder| match *binder {
+        tree.binders(at.scope, name).iter().take(BRANCHES).find_map(|binder| match *binder {
             Binder::Act(index) => {
                 let act = tree.act(index)?;
                 let Deed::Bind { value: Some(value), how: How::Assign | How::Annotated | How::With, .. } = act.deed else { return None };
@@ -299,7 +326,7 @@ impl Project<'_> {
         self.ancestry(class).into_iter().find_map(|at| {
             let tree = self.tree(at.file)?;
             let sym = tree.sym(name)?;
-            let in_methods = tree.attribute_binds(sym).find_map(|act| {
+            let in_methods = tree.attribute_binds(sym).take(4 * BRANCHES).find_map(|act| {
                 let Deed::Bind { target, value: Some(value), .. } = act.deed else { return None };
                 let Node::Attribute { of, .. } = tree.node(target) else { return None };
                 let Node::Name(receiver) = tree.node(of) else { return None };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use memchr::memmem;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::python::{Act, Parsed, ScopeId, Tree, parse};
 use crate::text::{Span, Text, decode};
@@ -43,11 +43,13 @@ pub(crate) struct Project<'a> {
     files: Vec<File>,
     by_module: FxHashMap<String, FileId>,
     by_path: FxHashMap<String, FileId>,
+    /// All modules and what they lie in.
+    packages: FxHashSet<String>,
 }
 
 impl<'a> Project<'a> {
     pub(crate) fn new(reader: &'a dyn SourceFiles, modules: Vec<Module>) -> Self {
-        let mut project = Self { reader, files: Vec::new(), by_module: FxHashMap::default(), by_path: FxHashMap::default() };
+        let mut project = Self { reader, files: Vec::new(), by_module: FxHashMap::default(), by_path: FxHashMap::default(), packages: FxHashSet::default() };
         for module in modules {
             let next = FileId(u32::try_from(project.files.len()).unwrap_or(u32::MAX));
             let id = *project.by_path.entry(module.path.clone()).or_insert(next);
@@ -64,6 +66,12 @@ impl<'a> Project<'a> {
                 if file.module == "__main__" {
                     file.module.clone_from(&module.name);
                 }
+            }
+            let mut name = module.name.as_str();
+            while project.packages.insert(name.to_owned())
+                && let Some((package, _)) = name.rsplit_once('.')
+            {
+                name = package;
             }
             project.by_module.entry(module.name).or_insert(id);
         }
@@ -87,8 +95,7 @@ impl<'a> Project<'a> {
 
     /// Whether `name` is a module, or a package of one.
     pub(crate) fn is_module(&self, name: &str) -> bool {
-        self.by_module.contains_key(name)
-            || self.by_module.keys().any(|module| module.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+        self.packages.contains(name)
     }
 
     /// Name of the file's module.

@@ -1,1 +1,40 @@
-fn main() {}
+//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//!
+//! One file per command. Every command sets up what it needs under the target folder, and says what it does as it
+//! goes; its result alone goes to standard output.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // this program's purpose is to talk to a terminal
+
+mod bench;
+mod demo;
+mod process;
+mod python;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of the heldby project", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run a leaking Django server, upload images to it, and show what heldby finds
+    Demo(demo::Options),
+    /// Run everything that guards the project
+    Test(test::Options),
+    /// Print the figures: time and memory of the agent and of the report
+    Bench(bench::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Chore::Demo(options) => demo::run(&options),
+        Chore::Test(options) => test::run(&options),
+        Chore::Bench(options) => bench::run(&options),
+    }
+}

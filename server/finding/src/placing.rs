@@ -1,0 +1,75 @@
+//! Where a site found in today's text stands to the text that ran.
+
+use std::cell::RefCell;
+
+use heldby_source::{LineMap, Placed, Site, SourceFiles, place};
+use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
+
+use crate::Placement;
+
+/// What a dump recorded of a source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFact {
+    /// Path, as the dump writes it.
+    pub path: String,
+    /// SHA-256 of its content at the time of the dump, lower-case hexadecimal.
+    pub sha256: Option<String>,
+    /// The file on disk was not the one that ran.
+    pub changed: bool,
+    /// CRC-32 of each of its lines; empty where the dump has none.
+    pub line_checksums: Vec<u32>,
+}
+
+enum FileState {
+    Same,
+    Changed,
+    Mapped(LineMap),
+}
+
+/// Compares files with what the dump recorded of them, each once.
+pub(crate) struct Placing<'a> {
+    facts: FxHashMap<String, SourceFact>,
+    files: &'a dyn SourceFiles,
+    states: RefCell<FxHashMap<String, Option<FileState>>>,
+}
+
+impl<'a> Placing<'a> {
+    pub(crate) fn new(facts: Vec<SourceFact>, files: &'a dyn SourceFiles) -> Self {
+        let facts = facts.into_iter().map(|fact| (fact.path.clone(), fact)).collect();
+        Self { facts, files, states: RefCell::default() }
+    }
+
+    /// How the site stands to what ran; `None` when the dump says nothing about its file.
+    pub(crate) fn placement(&self, site: &Site) -> Option<Placement> {
+        let mut states = self.states.borrow_mut();
+        let state = states.entry(site.path.clone()).or_insert_with(|| self.state(&site.path));
+        Some(match state.as_ref()? {
+            FileState::Same => Placement::Exact,
+            FileState::Changed => Placement::Changed,
+            FileState::Mapped(map) => match map.placement(site) {
+                Placed::Exact => Placement::Exact,
+                Placed::Moved => Placement::Moved,
+                Placed::Changed => Placement::Changed,
+            },
+        })
+    }
+
+    fn state(&self, path: &str) -> Option<FileState> {
+        let fact = self.facts.get(path)?;
+        let recorded = fact.sha256.as_deref()?;
+        let text = self.files.read(path)?;
+        let digest = Sha256::digest(&text);
+        let today: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(if fact.changed {
+            // The text that ran was gone before the dump: its lines are not known.
+            FileState::Changed
+        } else if today == recorded {
+            FileState::Same
+        } else if fact.line_checksums.is_empty() {
+            FileState::Changed
+        } else {
+            FileState::Mapped(place(&fact.line_checksums, &text))
+        })
+    }
+}

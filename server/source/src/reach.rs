@@ -1,0 +1,348 @@
+//! What an expression reaches: the object of a binding, or something in it. This is where scoping, imports, aliases
+//! and receivers come together; everything that looks for a use of a binding asks here.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
+use crate::imports::{Meaning, Receiver};
+use crate::project::{At, FileId, Project};
+use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, ScopeKind, Sym};
+use crate::scopes::owner;
+
+/// How surely an expression reaches the binding; surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Sureness {
+    /// A name that scoping and imports resolve, or `self` in the class itself.
+    Resolved,
+    /// `self` in a base class, an instance whose class can be read.
+    Base,
+    /// Through a subclass of the class.
+    Subclass,
+    /// Some object with an attribute of that name.
+    NameOnly,
+}
+
+/// An expression reaches the binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Containers between the binding and what is reached: 0 for the bound object, 1 for an item of it.
+    pub(crate) depth: u32,
+    pub(crate) sureness: Sureness,
+}
+
+/// Where a search starts: something that holds the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) place: Place,
+    /// Containers between the binding of the question and what this one holds.
+    pub(crate) depth: u32,
+}
+
+/// Something that holds an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A variable of a module, or of a function (parameters too).
+    Variable { at: At, name: String },
+    /// An attribute of instances of the first class, or of that class. The rest: its bases and metaclass. A class whose
+    /// source is not there is left out.
+    Attribute { classes: Vec<At>, name: String, on_class: bool },
+    /// An attribute of a function.
+    OfFunction { function: At, name: String },
+    /// The function itself: for caches, and callers.
+    Function(At),
+}
+
+impl Place {
+    /// The name that a file mentions which uses it.
+    pub(crate) fn name<'s>(&'s self, project: &'s Project<'_>) -> &'s str {
+        match self {
+            Self::Variable { name, .. } | Self::Attribute { name, .. } | Self::OfFunction { name, .. } => name,
+            Self::Function(at) => project.tree(at.file).map_or("", |tree| tree.name(tree.scope(at.scope).name)),
+        }
+    }
+}
+
+/// Methods that give an item of their receiver.
+const ITEM_METHODS: &[&str] = &["setdefault", "get", "__getitem__", "peek", "peekitem"];
+/// Methods that give the receiver's items to a loop, and functions that do so for their argument.
+const ITEMS_METHODS: &[&str] = &["values", "items", "keys", "copy", "__iter__"];
+const ITEMS_FUNCTIONS: &[&str] = &["list", "tuple", "sorted", "reversed", "iter", "enumerate", "set", "zip", "next", "islice"];
+
+/// Finds what expressions reach, from several roots at once.
+pub(crate) struct Tracer<'s, 'a> {
+    pub(crate) project: &'s Project<'a>,
+    pub(crate) roots: Vec<Root>,
+    variables: RefCell<FxHashMap<(At, Sym), Option<Reach>>>,
+}
+
+impl<'s, 'a> Tracer<'s, 'a> {
+    pub(crate) fn new(project: &'s Project<'a>, roots: Vec<Root>) -> Self {
+        Self { project, roots, variables: RefCell::default() }
+    }
+
+    /// What `node`, used in `scope`, reaches.
+    pub(crate) fn reach(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        let tree = self.project.tree(file)?;
+        match tree.node(node) {
+            Node::Name(name) => self.name(file, name, scope),
+            Node::Attribute { of, name } => self.attribute(file, node, of, tree.name(name), scope),
+            Node::Subscript { of, key } => match self.named_item(file, of, key, scope) {
+                Some(reach) => Some(reach),
+                None => self.reach(file, of, scope).map(Reach::item),
+            },
+            Node::Call { callee, arguments } => self.call(file, callee, arguments, scope),
+            Node::Choice(kids) => {
+                let reaches = tree.kids(kids).iter().filter_map(|&kid| self.reach(file, kid, scope));
+                reaches.min_by_key(|reach| reach.sureness)
+            }
+            _ => None,
+        }
+    }
+
+    fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
+        let tree = self.project.tree(file)?;
+        match owner(tree, scope, name) {
+            Some((owner, binders)) => {
+                let at = At { file, scope: owner };
+                let imported = binders.iter().any(|binder| matches!(binder, Binder::Import(_)));
+                let defined = binders.iter().any(|binder| matches!(binder, Binder::Definition(_)));
+                self.root_variable(at, tree.name(name)).or_else(|| {
+                    if imported || (defined && self.wants_functions()) { self.meant(file, None, name, scope) } else { None }
+                }).or_else(|| self.variable(at, name))
+            }
+            None => self.meant(file, None, name, scope),
+        }
+    }
+
+    fn wants_functions(&self) -> bool {
+        self.roots.iter().any(|root| matches!(root.place, Place::Function(_)))
+    }
+
+    /// What a name or dotted name reaches by what it means.
+    fn meant(&self, file: FileId, node: Option<NodeId>, name: Sym, scope: ScopeId) -> Option<Reach> {
+        let meaning = match node {
+            Some(node) => self.project.meaning(file, node, scope)?,
+            None => self.project.name_meaning(file, name, scope)?,
+        };
+        match meaning {
+            Meaning::Variable(at, name) => {
+                let text = self.project.tree(at.file)?.name(name);
+                self.root_variable(at, text).or_else(|| self.variable(at, name))
+            }
+            Meaning::Function(at) => self.root_of(|place| *place == Place::Function(at), Sureness::Resolved),
+            Meaning::Class(_) | Meaning::Module(_) => None,
+        }
+    }
+
+    fn root_of(&self, fits: impl Fn(&Place) -> bool, sureness: Sureness) -> Option<Reach> {
+        let root = self.roots.iter().find(|root| fits(&root.place))?;
+        Some(Reach { depth: root.depth, sureness })
+    }
+
+    fn root_variable(&self, at: At, name: &str) -> Option<Reach> {
+        let fits = |place: &Place| matches!(place, Place::Variable { at: own, name: own_name } if *own == at && own_name == name);
+        self.root_of(fits, Sureness::Resolved)
+    }
+
+    /// What a variable reaches by what it is assigned.
+    fn variable(&self, at: At, name: Sym) -> Option<Reach> {
+        if let Some(known) = self.variables.borrow().get(&(at, name)) {
+            return *known;
+        }
+        self.variables.borrow_mut().insert((at, name), None);
+        let tree = self.project.tree(at.file)?;
+        let acts = tree.binders(at.scope, name).iter().filter_map(|binder| match *binder {
+            Binder::Act(index) => tree.act(index),
+            _ => None,
+        });
+        let reach = acts.filter_map(|act| self.given(at.file, act)).min_by_key(|reach| reach.sureness);
+        self.variables.borrow_mut().insert((at, name), reach);
+        reach
+    }
+
+    /// What the target of an assignment reaches by its value.
+    fn given(&self, file: FileId, act: &Act) -> Option<Reach> {
+        let Deed::Bind { value: Some(value), how, .. } = act.deed else { return None };
+        // The iterable of a comprehension's first loop belongs to the scope around it; looking from inside finds the
+        // same, short of shadowing.
+        match how {
+            How::Assign | How::Annotated | How::With => self.reach(file, value, act.scope),
+            How::Each => self.items(file, value, act.scope),
+            How::Augmented | How::Handler | How::Delete => None,
+        }
+    }
+
+    /// What the items of an expression reach, as a loop over it sees them.
+    fn items(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        let tree = self.project.tree(file)?;
+        if let Node::Call { callee, arguments } = tree.node(node) {
+            match tree.node(callee) {
+                Node::Attribute { of, name } if ITEMS_METHODS.contains(&tree.name(name)) => return self.items(file, of, scope),
+                Node::Name(name) | Node::Attribute { name, .. } if ITEMS_FUNCTIONS.contains(&tree.name(name)) => {
+                    let arguments = tree.arguments(arguments);
+                    return arguments.iter().find_map(|argument| self.items(file, argument.value, scope));
+                }
+                _ => {}
+            }
+        }
+        self.reach(file, node, scope).map(Reach::item)
+    }
+
+    fn call(&self, file: FileId, callee: NodeId, arguments: Kids, scope: ScopeId) -> Option<Reach> {
+        let tree = self.project.tree(file)?;
+        if let Node::Attribute { of, name } = tree.node(callee)
+            && ITEM_METHODS.contains(&tree.name(name))
+        {
+            return self.reach(file, of, scope).map(Reach::item);
+        }
+        let arguments = tree.arguments(arguments);
+        if let (Node::Name(name), [of, named, ..]) = (tree.node(callee), arguments)
+            && tree.name(name) == "getattr"
+            && let Node::Text(attribute) = tree.node(named.value)
+        {
+            return self.attribute(file, of.value, of.value, tree.name(attribute), scope);
+        }
+        self.returned(file, callee, scope)
+    }
+
+    /// What a function of the program returns, if it is short and plain: `def registry(): return REGISTRY`.
+    fn returned(&self, file: FileId, callee: NodeId, scope: ScopeId) -> Option<Reach> {
+        let Some(Meaning::Function(function)) = self.project.meaning(file, callee, scope) else { return None };
+        if self.roots.iter().any(|root| root.place == Place::Function(function)) {
+            return None;
+        }
+        let tree = self.project.tree(function.file)?;
+        // The name "return" cannot be a variable's: a place for what this function returns.
+        let key = (function, tree.scope(function.scope).name);
+        if let Some(known) = self.variables.borrow().get(&key) {
+            return *known;
+        }
+        self.variables.borrow_mut().insert(key, None);
+        let returns = tree.returns(function.scope);
+        let reach = returns.filter_map(|value| self.reach(function.file, value, function.scope)).min_by_key(|reach| reach.sureness);
+        self.variables.borrow_mut().insert(key, reach);
+        reach
+    }
+
+    /// `globals()["NAME"]`, `self.__dict__["attr"]`, `vars(x)["attr"]`.
+    fn named_item(&self, file: FileId, of: NodeId, key: NodeId, scope: ScopeId) -> Option<Reach> {
+        let tree = self.project.tree(file)?;
+        let Node::Text(key) = tree.node(key) else { return None };
+        match tree.node(of) {
+            Node::Attribute { of: owner, name } if tree.name(name) == "__dict__" => {
+                self.attribute(file, owner, owner, tree.name(key), scope)
+            }
+            Node::Call { callee, arguments } => match (tree.last_name(callee), tree.arguments(arguments)) {
+                (Some("globals"), []) => self.root_variable(At { file, scope: ScopeId::MODULE }, tree.name(key)),
+                (Some("vars"), [owner]) => self.attribute(file, owner.value, owner.value, tree.name(key), scope),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What `of.name` reaches. `node` is the whole expression, or `of` where there is none.
+    fn attribute(&self, file: FileId, node: NodeId, of: NodeId, name: &str, scope: ScopeId) -> Option<Reach> {
+        if node != of
+            && let Some(tree) = self.project.tree(file)
+            && let Some(sym) = tree.sym(name)
+            && let Some(reach) = self.meant(file, Some(node), sym, scope)
+        {
+            return Some(reach);
+        }
+        let mut best: Option<Reach> = None;
+        for root in &self.roots {
+            let sureness = match &root.place {
+                Place::Attribute { classes, name: own, on_class } if own == name => {
+                    self.receiver_sureness(file, of, scope, classes, *on_class)
+                }
+                Place::OfFunction { function, name: own } if own == name => {
+                    let meaning = self.project.meaning(file, of, scope);
+                    (meaning == Some(Meaning::Function(*function))).then_some(Sureness::Resolved)
+                }
+                Place::Function(function) if node != of => self.method_sureness(file, of, name, scope, *function),
+                _ => None,
+            };
+            if let Some(sureness) = sureness
+                && best.is_none_or(|best| sureness < best.sureness)
+            {
+                best = Some(Reach { depth: root.depth, sureness });
+            }
+        }
+        best
+    }
+
+    /// How surely `of` is an instance of the first class (or, `on_class`, that class).
+    fn receiver_sureness(&self, file: FileId, of: NodeId, scope: ScopeId, classes: &[At], on_class: bool) -> Option<Sureness> {
+        let position = |class: At| classes.iter().position(|&own| own == class);
+        let of_class = |class: At| match position(class) {
+            Some(0) => Some(Sureness::Resolved),
+            Some(_) => Some(Sureness::Base),
+            None if classes.is_empty() => Some(Sureness::NameOnly),
+            None => {
+                let own = classes.first()?;
+                self.project.ancestry(class).contains(own).then_some(Sureness::Subclass)
+            }
+        };
+        match self.project.receiver(file, of, scope) {
+            Receiver::SelfOf(class) => of_class(class),
+            Receiver::InstanceOf(class) => of_class(class),
+            Receiver::ClassItself(class) if on_class || self.project.is_metaclass(class) => of_class(class),
+            // `self` of a metaclass's instance, and `cls.__new__(cls)`: the class is at hand, the instance is not.
+            Receiver::ClassItself(_) | Receiver::Other => None,
+            Receiver::Unknown => Some(self.made_in_new(file, of, scope, classes).unwrap_or(Sureness::NameOnly)),
+        }
+    }
+
+    /// A local of `__new__` or of a class method is most likely the instance that is made there.
+    fn made_in_new(&self, file: FileId, of: NodeId, scope: ScopeId, classes: &[At]) -> Option<Sureness> {
+        let tree = self.project.tree(file)?;
+        let Node::Name(name) = tree.node(of) else { return None };
+        let (owner, binders) = owner(tree, scope, name)?;
+        let class = At { file, scope: tree.class_of_method(owner)? };
+        let makes = tree.name(tree.scope(owner).name) == "__new__" || tree.is_decorated(owner, "classmethod");
+        let assigned = binders.iter().any(|binder| matches!(binder, Binder::Act(_)));
+        (makes && assigned && classes.contains(&class)).then_some(Sureness::Base)
+    }
+
+    /// How surely `of.name` is the method `function`.
+    fn method_sureness(&self, file: FileId, of: NodeId, name: &str, scope: ScopeId, function: At) -> Option<Sureness> {
+        let tree = self.project.tree(function.file)?;
+        if tree.name(tree.scope(function.scope).name) != name {
+            return None;
+        }
+        let class = At { file: function.file, scope: tree.class_of_method(function.scope)? };
+        match self.project.receiver(file, of, scope) {
+            Receiver::SelfOf(of) | Receiver::InstanceOf(of) | Receiver::ClassItself(of) => {
+                let ancestry = self.project.ancestry(of);
+                let base_calls_down = || self.project.ancestry(class).contains(&of);
+                if ancestry.contains(&class) {
+                    Some(if of == class { Sureness::Resolved } else { Sureness::Base })
+                } else {
+                    base_calls_down().then_some(Sureness::Subclass)
+                }
+            }
+            Receiver::Other => None,
+            Receiver::Unknown => Some(Sureness::NameOnly),
+        }
+    }
+}
+
+impl Reach {
+    /// An item of what is reached.
+    fn item(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+}
+
+impl crate::python::Tree {
+    /// The values that a function returns.
+    fn returns(&self, function: ScopeId) -> impl Iterator<Item = NodeId> {
+        let is_function = self.scope(function).kind == ScopeKind::Function;
+        self.acts.iter().filter(move |act| is_function && act.scope == function).filter_map(|act| match act.deed {
+            Deed::Return(value) => Some(value),
+            _ => None,
+        })
+    }
+}

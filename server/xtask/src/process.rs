@@ -1,0 +1,37 @@
+//! Other programs: run, and judged by how they end.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Runs a program that talks to the terminal itself.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a program in silence. Returns what it wrote to standard output; the error has all that it wrote.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if !output.status.success() {
+        let said = [text(&output.stdout), text(&output.stderr)].join("\n");
+        bail!("`{}` failed ({}):\n{}", shown(command), output.status, said.trim());
+    }
+    Ok(text(&output.stdout))
+}
+
+/// A command as one would type it, without the folders of the program.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
