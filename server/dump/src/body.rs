@@ -56,7 +56,11 @@ impl<'a> Body<'a> {
 
     /// All of the body must have been used.
     pub(crate) fn end(self) -> Result<(), Short> {
-        if self.0.is_empty() { Ok(()) } else { Err(Short) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Short)
+        }
     }
 }
 
@@ -67,7 +71,8 @@ impl<'a> Column32<'a> {
 
     /// Sum of the column, `None` when it exceeds what memory can hold.
     pub(crate) fn sum(self) -> Option<usize> {
-        self.iter().try_fold(0usize, |sum, value| sum.checked_add(value as usize))
+        self.iter()
+            .try_fold(0usize, |sum, value| sum.checked_add(value as usize))
     }
 }
 

@@ -67,13 +67,17 @@ pub enum DumpError {
 #[non_exhaustive]
 pub enum Problem {
     /// The file ends before its end marker.
-    #[error("the file was cut off at byte {offset}: what stands before is read, the rest of the heap is missing")]
+    #[error(
+        "the file was cut off at byte {offset}: what stands before is read, the rest of the heap is missing"
+    )]
     CutOff {
         /// Where it ends.
         offset: u64,
     },
     /// A section's header is damaged: its length cannot be known, so nothing after it can be read.
-    #[error("damaged at byte {offset}: what stands before is read, the rest of the heap is missing")]
+    #[error(
+        "damaged at byte {offset}: what stands before is read, the rest of the heap is missing"
+    )]
     DamagedHeader {
         /// Where the section starts.
         offset: u64,

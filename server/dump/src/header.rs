@@ -44,11 +44,30 @@ pub struct Header {
 
 impl Header {
     pub(crate) fn from_members(members: &Map<String, Value>) -> Self {
-        let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let number = |name: &str| members.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let text = |name: &str| {
+            members
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let number = |name: &str| {
+            members
+                .get(name)
+                .and_then(Value::as_u64)
+                .unwrap_or_default()
+        };
         let texts = |name: &str| {
-            let values = members.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            let values = members
+                .get(name)
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            values
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
         };
         let side_effects = members.get("side_effects").and_then(Value::as_object);
         Self {
@@ -66,7 +85,9 @@ impl Header {
             side_effects: side_effects
                 .into_iter()
                 .flatten()
-                .filter_map(|(name, count)| Some((name.clone(), count.as_u64().filter(|count| *count > 0)?)))
+                .filter_map(|(name, count)| {
+                    Some((name.clone(), count.as_u64().filter(|count| *count > 0)?))
+                })
                 .collect(),
             notes: texts("notes"),
         }
@@ -74,6 +95,9 @@ impl Header {
 
     /// The process that the dump is of.
     pub fn process(&self) -> ProcessKey {
-        ProcessKey { pid: self.pid, started_at_nanoseconds: self.process_start_nanoseconds }
+        ProcessKey {
+            pid: self.pid,
+            started_at_nanoseconds: self.process_start_nanoseconds,
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use heldby_heap::{
-    Cancel, Cancelled, CodeName, HeapBuilder, Object, RootKind, StringId, TooLarge, TypeName, UNKNOWN_REFCOUNT,
+    Cancel, Cancelled, CodeName, HeapBuilder, Object, RootKind, StringId, TooLarge, TypeName,
+    UNKNOWN_REFCOUNT,
 };
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
@@ -32,7 +33,11 @@ impl Shapes {
     /// Kind and name of each reference of a shape.
     pub(crate) fn row(&self, shape: u32) -> Option<&[(u32, u32)]> {
         let end = *self.ends.get(shape as usize)?;
-        let start = if shape == 0 { 0 } else { self.ends[shape as usize - 1] };
+        let start = if shape == 0 {
+            0
+        } else {
+            self.ends[shape as usize - 1]
+        };
         self.references.get(start as usize..end as usize)
     }
 }
@@ -53,8 +58,14 @@ pub(crate) enum PassError {
 impl PassError {
     pub(crate) fn with_path(self, path: &Path) -> DumpError {
         match self {
-            Self::Io(source) => DumpError::Io { path: path.to_owned(), source },
-            Self::TooLarge(source) => DumpError::TooLarge { path: path.to_owned(), source },
+            Self::Io(source) => DumpError::Io {
+                path: path.to_owned(),
+                source,
+            },
+            Self::TooLarge(source) => DumpError::TooLarge {
+                path: path.to_owned(),
+                source,
+            },
             Self::Cancelled(cancelled) => cancelled.into(),
         }
     }
@@ -113,7 +124,11 @@ impl NamesPass {
     }
 
     /// Reads all sections; returns where the reading ended.
-    pub(crate) fn run<R: Read + Seek>(&mut self, sections: &mut SectionReader<R>, cancel: &Cancel) -> Result<u64, PassError> {
+    pub(crate) fn run<R: Read + Seek>(
+        &mut self,
+        sections: &mut SectionReader<R>,
+        cancel: &Cancel,
+    ) -> Result<u64, PassError> {
         let mut offset = PREAMBLE_BYTES;
         let mut body = Vec::new();
         let end = loop {
@@ -165,8 +180,11 @@ impl NamesPass {
     }
 
     fn join_lines(&mut self) {
-        let mut lines: FxHashMap<&str, Vec<u32>> =
-            self.lines.drain().map(|(path, checksums)| (self.builder.strings.get(path), checksums)).collect();
+        let mut lines: FxHashMap<&str, Vec<u32>> = self
+            .lines
+            .drain()
+            .map(|(path, checksums)| (self.builder.strings.get(path), checksums))
+            .collect();
         for file in &mut self.source_files {
             file.line_checksums = lines.remove(file.path.as_str()).unwrap_or_default();
         }
@@ -180,7 +198,11 @@ impl NamesPass {
             },
             b"FILE" => match serde_json::from_slice::<Vec<SourceFile>>(body.0) {
                 Ok(files) => self.source_files.extend(files),
-                Err(_) => return Err(SectionError::Inconsistent("it is not a JSON array of files")),
+                Err(_) => {
+                    return Err(SectionError::Inconsistent(
+                        "it is not a JSON array of files",
+                    ));
+                }
             },
             b"STRS" if !self.strings_lost => self.strings(body)?,
             b"SHAP" if !self.shapes_lost => self.shape_rows(body)?,
@@ -189,13 +211,18 @@ impl NamesPass {
                 let count = body.count()?;
                 let (addresses, texts) = (body.column64(count)?, body.column32(count)?);
                 body.end()?;
-                self.keys.extend(addresses.iter().zip(texts.iter().map(|text| Key::Text(StringId(text)))));
+                self.keys.extend(
+                    addresses
+                        .iter()
+                        .zip(texts.iter().map(|text| Key::Text(StringId(text)))),
+                );
             }
             b"KEYI" => {
                 let count = body.count()?;
                 let (addresses, values) = (body.column64(count)?, body.column64(count)?);
                 body.end()?;
-                self.integers.extend(addresses.iter().zip(values.iter().map(u64::cast_signed)));
+                self.integers
+                    .extend(addresses.iter().zip(values.iter().map(u64::cast_signed)));
             }
             b"LINE" => {
                 let (path, count) = (StringId(body.u32()?), body.u32()? as usize);
@@ -207,7 +234,10 @@ impl NamesPass {
                 let count = body.count()?;
                 let (addresses, kinds) = (body.column64(count)?, body.column32(count)?);
                 body.end()?;
-                let known = addresses.iter().zip(kinds.iter()).filter_map(|(address, kind)| Some((address, RootKind::from_code(kind)?)));
+                let known = addresses
+                    .iter()
+                    .zip(kinds.iter())
+                    .filter_map(|(address, kind)| Some((address, RootKind::from_code(kind)?)));
                 self.roots.extend(known);
             }
             b"TYPE" | b"CODE" | b"FUNC" | b"MODU" | b"FRAM" => self.names(&section.tag.0, body)?,
@@ -220,7 +250,9 @@ impl NamesPass {
     fn strings(&mut self, mut body: Body<'_>) -> Result<(), SectionError> {
         let count = body.u32()? as usize;
         let lengths = body.column32(count)?;
-        let Some(total) = lengths.sum().filter(|total| *total == body.0.len()) else { return Err(Short.into()) };
+        let Some(total) = lengths.sum().filter(|total| *total == body.0.len()) else {
+            return Err(Short.into());
+        };
         let mut body = Body(body.bytes(total)?);
         for length in lengths.iter() {
             let text = String::from_utf8_lossy(body.bytes(length as usize)?);
@@ -231,17 +263,25 @@ impl NamesPass {
 
     fn shape_rows(&mut self, mut body: Body<'_>) -> Result<(), SectionError> {
         let (count, total) = (body.u32()? as usize, body.u32()? as usize);
-        let (lengths, kinds, names) = (body.column32(count)?, body.column32(total)?, body.column32(total)?);
+        let (lengths, kinds, names) = (
+            body.column32(count)?,
+            body.column32(total)?,
+            body.column32(total)?,
+        );
         body.end()?;
         if lengths.sum() != Some(total) {
-            return Err(SectionError::Inconsistent("its shapes have another number of references than it says"));
+            return Err(SectionError::Inconsistent(
+                "its shapes have another number of references than it says",
+            ));
         }
         let mut end = self.shapes.references.len() as u32;
         for length in lengths.iter() {
             end += length;
             self.shapes.ends.push(end);
         }
-        self.shapes.references.extend(kinds.iter().zip(names.iter()));
+        self.shapes
+            .references
+            .extend(kinds.iter().zip(names.iter()));
         Ok(())
     }
 
@@ -262,12 +302,29 @@ impl NamesPass {
         let mut narrow_sizes = narrow.unwrap_or_default().iter();
         let mut wide_sizes = wide.unwrap_or_default().iter();
         for (address, refcount) in addresses.iter().zip(refcounts.iter()) {
-            let shallow_bytes = narrow_sizes.next().map(u64::from).or_else(|| wide_sizes.next()).unwrap_or_default();
-            let refcount = if refcount == 0 { UNKNOWN_REFCOUNT } else { refcount };
-            let fresh = self.builder.object(Object { address, type_index, shallow_bytes, refcount });
+            let shallow_bytes = narrow_sizes
+                .next()
+                .map(u64::from)
+                .or_else(|| wide_sizes.next())
+                .unwrap_or_default();
+            let refcount = if refcount == 0 {
+                UNKNOWN_REFCOUNT
+            } else {
+                refcount
+            };
+            let fresh = self.builder.object(Object {
+                address,
+                type_index,
+                shallow_bytes,
+                refcount,
+            });
             self.repeated += u64::from(!fresh.map_err(SectionError::TooLarge)?);
         }
-        self.blocks.push(Block { first, count, sections: Vec::new() });
+        self.blocks.push(Block {
+            first,
+            count,
+            sections: Vec::new(),
+        });
         self.orphaned = false;
         Ok(())
     }
@@ -281,17 +338,40 @@ impl NamesPass {
                 let (modules, qualnames) = (body.column32(count)?, body.column32(count)?);
                 let (flags, lines) = (body.column32(count)?, body.column32(count)?);
                 body.end()?;
-                let rows = addresses.iter().zip(modules.iter().zip(qualnames.iter())).zip(flags.iter().zip(lines.iter()));
+                let rows = addresses
+                    .iter()
+                    .zip(modules.iter().zip(qualnames.iter()))
+                    .zip(flags.iter().zip(lines.iter()));
                 for ((address, (module, qualname)), (flags, line)) in rows {
-                    builder.name_type(TypeName { address, module: StringId(module), qualname: StringId(qualname), flags, line });
+                    builder.name_type(TypeName {
+                        address,
+                        module: StringId(module),
+                        qualname: StringId(qualname),
+                        flags,
+                        line,
+                    });
                 }
             }
             b"CODE" => {
-                let (files, qualnames, lines) = (body.column32(count)?, body.column32(count)?, body.column32(count)?);
+                let (files, qualnames, lines) = (
+                    body.column32(count)?,
+                    body.column32(count)?,
+                    body.column32(count)?,
+                );
                 body.end()?;
-                let rows = addresses.iter().zip(files.iter()).zip(qualnames.iter().zip(lines.iter()));
+                let rows = addresses
+                    .iter()
+                    .zip(files.iter())
+                    .zip(qualnames.iter().zip(lines.iter()));
                 for ((address, file), (qualname, line)) in rows {
-                    builder.name_code(address, CodeName { file: StringId(file), qualname: StringId(qualname), line });
+                    builder.name_code(
+                        address,
+                        CodeName {
+                            file: StringId(file),
+                            qualname: StringId(qualname),
+                            line,
+                        },
+                    );
                 }
             }
             _ => {
@@ -299,7 +379,10 @@ impl NamesPass {
                 if tag == b"FRAM" {
                     let (threads, lines) = (body.column64(count)?, body.column32(count)?);
                     body.end()?;
-                    let rows = addresses.iter().zip(seconds.iter()).zip(threads.iter().zip(lines.iter()));
+                    let rows = addresses
+                        .iter()
+                        .zip(seconds.iter())
+                        .zip(threads.iter().zip(lines.iter()));
                     for ((address, code), (thread, line)) in rows {
                         builder.name_frame(address, code, thread, line);
                     }
@@ -307,11 +390,21 @@ impl NamesPass {
                 }
                 let (thirds, fourths) = (body.column32(count)?, body.column32(count)?);
                 body.end()?;
-                let rows = addresses.iter().zip(seconds.iter()).zip(thirds.iter().zip(fourths.iter()));
+                let rows = addresses
+                    .iter()
+                    .zip(seconds.iter())
+                    .zip(thirds.iter().zip(fourths.iter()));
                 for ((address, second), (third, fourth)) in rows {
                     match tag {
-                        b"FUNC" => builder.name_function(address, second, StringId(third), StringId(fourth)),
-                        _ => builder.name_module(address, second, StringId(third), StringId(fourth)),
+                        b"FUNC" => builder.name_function(
+                            address,
+                            second,
+                            StringId(third),
+                            StringId(fourth),
+                        ),
+                        _ => {
+                            builder.name_module(address, second, StringId(third), StringId(fourth))
+                        }
                     }
                 }
             }

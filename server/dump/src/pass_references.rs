@@ -23,14 +23,29 @@ pub(crate) struct ReferencesPass {
 
 /// One section's rows, cut into columns: object by object in the block's order.
 enum Rows<'a> {
-    Items { kind: ReferenceKind, lengths: Box<dyn Iterator<Item = u32> + 'a>, targets: Box<dyn Iterator<Item = u64> + 'a> },
-    Entries { lengths: Box<dyn Iterator<Item = u32> + 'a>, keys: Box<dyn Iterator<Item = u64> + 'a>, values: Box<dyn Iterator<Item = u64> + 'a> },
-    Fields { shapes: Box<dyn Iterator<Item = u32> + 'a>, targets: Box<dyn Iterator<Item = u64> + 'a> },
+    Items {
+        kind: ReferenceKind,
+        lengths: Box<dyn Iterator<Item = u32> + 'a>,
+        targets: Box<dyn Iterator<Item = u64> + 'a>,
+    },
+    Entries {
+        lengths: Box<dyn Iterator<Item = u32> + 'a>,
+        keys: Box<dyn Iterator<Item = u64> + 'a>,
+        values: Box<dyn Iterator<Item = u64> + 'a>,
+    },
+    Fields {
+        shapes: Box<dyn Iterator<Item = u32> + 'a>,
+        targets: Box<dyn Iterator<Item = u64> + 'a>,
+    },
 }
 
 impl ReferencesPass {
     /// Reads a block's references.
-    pub(crate) fn block<R: Read + Seek>(&mut self, sections: &mut SectionReader<R>, block: &Block) -> io::Result<()> {
+    pub(crate) fn block<R: Read + Seek>(
+        &mut self,
+        sections: &mut SectionReader<R>,
+        block: &Block,
+    ) -> io::Result<()> {
         debug_assert_eq!(self.references.ended_objects(), block.first);
         let mut bodies = Vec::with_capacity(block.sections.len());
         for section in &block.sections {
@@ -56,11 +71,20 @@ impl ReferencesPass {
         Ok(())
     }
 
-    fn rows<'a>(&self, section: &Section, mut body: Body<'a>, count: usize) -> Result<Rows<'a>, &'static str> {
+    fn rows<'a>(
+        &self,
+        section: &Section,
+        mut body: Body<'a>,
+        count: usize,
+    ) -> Result<Rows<'a>, &'static str> {
         let short = |_: Short| "it is shorter than its counts say";
         let first = body.u32().map_err(short)?;
         let second = body.u32().map_err(short)?;
-        let rows = if &section.tag.0 == b"ITEM" { second } else { first };
+        let rows = if &section.tag.0 == b"ITEM" {
+            second
+        } else {
+            first
+        };
         if rows as usize != count {
             return Err("it has another number of rows than its objects");
         }
@@ -68,8 +92,13 @@ impl ReferencesPass {
         let total = if &section.tag.0 == b"FLDS" {
             let mut total = 0usize;
             for shape in lengths.iter() {
-                let row = self.shapes.row(shape).ok_or("it names a shape that does not exist")?;
-                total = total.checked_add(row.len()).ok_or("its rows are too long")?;
+                let row = self
+                    .shapes
+                    .row(shape)
+                    .ok_or("it names a shape that does not exist")?;
+                total = total
+                    .checked_add(row.len())
+                    .ok_or("its rows are too long")?;
             }
             total
         } else {
@@ -78,14 +107,27 @@ impl ReferencesPass {
         let targets: Column64<'a> = body.column64(total).map_err(short)?;
         let rows = match &section.tag.0 {
             b"ITEM" => {
-                let kind = ReferenceKind::from_code(first).filter(|kind| kind.is_item()).ok_or("it names a kind that has no items")?;
-                Rows::Items { kind, lengths: Box::new(lengths.iter()), targets: Box::new(targets.iter()) }
+                let kind = ReferenceKind::from_code(first)
+                    .filter(|kind| kind.is_item())
+                    .ok_or("it names a kind that has no items")?;
+                Rows::Items {
+                    kind,
+                    lengths: Box::new(lengths.iter()),
+                    targets: Box::new(targets.iter()),
+                }
             }
             b"DICT" => {
                 let values = body.column64(total).map_err(short)?;
-                Rows::Entries { lengths: Box::new(lengths.iter()), keys: Box::new(targets.iter()), values: Box::new(values.iter()) }
+                Rows::Entries {
+                    lengths: Box::new(lengths.iter()),
+                    keys: Box::new(targets.iter()),
+                    values: Box::new(values.iter()),
+                }
             }
-            _ => Rows::Fields { shapes: Box::new(lengths.iter()), targets: Box::new(targets.iter()) },
+            _ => Rows::Fields {
+                shapes: Box::new(lengths.iter()),
+                targets: Box::new(targets.iter()),
+            },
         };
         body.end().map_err(short)?;
         Ok(rows)
@@ -93,32 +135,64 @@ impl ReferencesPass {
 }
 
 /// Adds the references that one section has for the object at hand.
-fn emit(rows: &mut Rows<'_>, references: &mut ReferenceBuilder, shapes: &Shapes, keys: &FxHashMap<u64, Key>) {
+fn emit(
+    rows: &mut Rows<'_>,
+    references: &mut ReferenceBuilder,
+    shapes: &Shapes,
+    keys: &FxHashMap<u64, Key>,
+) {
     match rows {
-        Rows::Items { kind, lengths, targets } => {
+        Rows::Items {
+            kind,
+            lengths,
+            targets,
+        } => {
             let length = lengths.next().unwrap_or_default();
             for (index, target) in (0..length).zip(targets) {
                 references.reference(target, Label::new(*kind, index));
             }
         }
-        Rows::Entries { lengths, keys: key_addresses, values } => {
+        Rows::Entries {
+            lengths,
+            keys: key_addresses,
+            values,
+        } => {
             let length = lengths.next().unwrap_or_default();
             for ((key, value), _) in key_addresses.zip(values).zip(0..length) {
                 let label = match keys.get(&key) {
                     Some(Key::Text(text)) => Label::new(ReferenceKind::DictValue, text.0),
-                    Some(Key::Integer(text)) => Label::new(ReferenceKind::DictValueOfInteger, text.0),
-                    None => Label::new(ReferenceKind::DictValueOfOther, references.objects().type_of(key).unwrap_or(u32::MAX)),
+                    Some(Key::Integer(text)) => {
+                        Label::new(ReferenceKind::DictValueOfInteger, text.0)
+                    }
+                    None => Label::new(
+                        ReferenceKind::DictValueOfOther,
+                        references.objects().type_of(key).unwrap_or(u32::MAX),
+                    ),
                 };
                 references.reference(key, Label::new(ReferenceKind::DictKey, 0));
                 references.reference(value, label);
             }
         }
-        Rows::Fields { shapes: shape_column, targets } => {
-            let row = shape_column.next().and_then(|shape| shapes.row(shape)).unwrap_or_default();
+        Rows::Fields {
+            shapes: shape_column,
+            targets,
+        } => {
+            let row = shape_column
+                .next()
+                .and_then(|shape| shapes.row(shape))
+                .unwrap_or_default();
             for (&(code, name), target) in row.iter().zip(targets) {
-                let kind = ReferenceKind::from_code(code & !DESCRIBED).filter(|kind| *kind <= ReferenceKind::Stack);
+                let kind = ReferenceKind::from_code(code & !DESCRIBED)
+                    .filter(|kind| *kind <= ReferenceKind::Stack);
                 let label = Label::new(kind.unwrap_or(ReferenceKind::Other), name);
-                references.reference(target, if code & DESCRIBED == 0 { label } else { label.described() });
+                references.reference(
+                    target,
+                    if code & DESCRIBED == 0 {
+                        label
+                    } else {
+                        label.described()
+                    },
+                );
             }
         }
     }

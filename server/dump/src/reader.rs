@@ -31,30 +31,69 @@ pub struct Dump {
 /// # Errors
 /// [`DumpError`] when nothing can be read, or somebody cancelled.
 pub fn read(path: &Path, cancel: &Cancel) -> Result<Dump, DumpError> {
-    let io_error = |source: io::Error| DumpError::Io { path: path.to_owned(), source };
+    let io_error = |source: io::Error| DumpError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut sections = open(path)?;
     let mut names = NamesPass::new();
-    let end = names.run(&mut sections, cancel).map_err(|error| error.with_path(path))?;
+    let end = names
+        .run(&mut sections, cancel)
+        .map_err(|error| error.with_path(path))?;
     if names.builder.object_count() == 0 {
-        let problem = names.problems.into_iter().next().unwrap_or(Problem::CutOff { offset: end });
-        return Err(DumpError::Nothing { path: path.to_owned(), problem });
+        let problem = names
+            .problems
+            .into_iter()
+            .next()
+            .unwrap_or(Problem::CutOff { offset: end });
+        return Err(DumpError::Nothing {
+            path: path.to_owned(),
+            problem,
+        });
     }
-    let NamesPass { builder, blocks, shapes, keys, header, source_files, roots, problems, repeated, .. } = names;
-    let mut references = ReferencesPass { shapes, keys, references: builder.references(), problems };
+    let NamesPass {
+        builder,
+        blocks,
+        shapes,
+        keys,
+        header,
+        source_files,
+        roots,
+        problems,
+        repeated,
+        ..
+    } = names;
+    let mut references = ReferencesPass {
+        shapes,
+        keys,
+        references: builder.references(),
+        problems,
+    };
     for block in &blocks {
         cancel.check()?;
         references.block(&mut sections, block).map_err(io_error)?;
     }
-    let ReferencesPass { references, mut problems, .. } = references;
+    let ReferencesPass {
+        references,
+        mut problems,
+        ..
+    } = references;
     if repeated > 0 {
         problems.push(Problem::Repeated { count: repeated });
     }
     if references.dangling() > 0 {
-        problems.push(Problem::Dangling { count: references.dangling() });
+        problems.push(Problem::Dangling {
+            count: references.dangling(),
+        });
     }
     cancel.check()?;
     let heap = references.finish(&roots);
-    Ok(Dump { header: Header::from_members(&header), heap, source_files, problems })
+    Ok(Dump {
+        header: Header::from_members(&header),
+        heap,
+        source_files,
+        problems,
+    })
 }
 
 /// Reads only what the dump says about its process, from the front of the file.
@@ -62,44 +101,85 @@ pub fn read(path: &Path, cancel: &Cancel) -> Result<Dump, DumpError> {
 /// # Errors
 /// [`DumpError`] when the file is no dump or its front is damaged.
 pub fn read_header(path: &Path) -> Result<Header, DumpError> {
-    let io_error = |source: io::Error| DumpError::Io { path: path.to_owned(), source };
-    let nothing = |problem| DumpError::Nothing { path: path.to_owned(), problem };
+    let io_error = |source: io::Error| DumpError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let nothing = |problem| DumpError::Nothing {
+        path: path.to_owned(),
+        problem,
+    };
     let mut sections = open(path)?;
-    let section = sections.section_at(PREAMBLE_BYTES).map_err(io_error)?.map_err(nothing)?;
+    let section = sections
+        .section_at(PREAMBLE_BYTES)
+        .map_err(io_error)?
+        .map_err(nothing)?;
     let mut body = Vec::new();
-    sections.body(&section, &mut body).map_err(io_error)?.map_err(nothing)?;
-    let members = (&section.tag.0 == b"HEAD").then(|| serde_json::from_slice(&body).ok()).flatten();
+    sections
+        .body(&section, &mut body)
+        .map_err(io_error)?
+        .map_err(nothing)?;
+    let members = (&section.tag.0 == b"HEAD")
+        .then(|| serde_json::from_slice(&body).ok())
+        .flatten();
     match members {
         Some(members) => Ok(Header::from_members(&members)),
-        None => Err(nothing(section.inconsistent("a dump starts with its header"))),
+        None => Err(nothing(
+            section.inconsistent("a dump starts with its header"),
+        )),
     }
 }
 
 fn open(path: &Path) -> Result<SectionReader<BufReader<File>>, DumpError> {
-    let io_error = |source: io::Error| DumpError::Io { path: path.to_owned(), source };
+    let io_error = |source: io::Error| DumpError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = File::open(path).map_err(io_error)?;
     let metadata = file.metadata().map_err(io_error)?;
     if metadata.is_dir() {
-        return Err(io_error(io::Error::new(io::ErrorKind::IsADirectory, "is a folder, not a dump")));
+        return Err(io_error(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "is a folder, not a dump",
+        )));
     }
     let mut front = Vec::new();
-    Read::by_ref(&mut file).take(PREAMBLE_BYTES).read_to_end(&mut front).map_err(io_error)?;
+    Read::by_ref(&mut file)
+        .take(PREAMBLE_BYTES)
+        .read_to_end(&mut front)
+        .map_err(io_error)?;
     if front.is_empty() {
-        return Err(DumpError::Empty { path: path.to_owned() });
+        return Err(DumpError::Empty {
+            path: path.to_owned(),
+        });
     }
     if !front.starts_with(&MAGIC[..front.len().min(MAGIC.len())]) {
-        return Err(DumpError::Foreign { path: path.to_owned(), found: first_bytes(&front) });
+        return Err(DumpError::Foreign {
+            path: path.to_owned(),
+            found: first_bytes(&front),
+        });
     }
     if (front.len() as u64) < PREAMBLE_BYTES {
-        let problem = Problem::CutOff { offset: front.len() as u64 };
-        return Err(DumpError::Nothing { path: path.to_owned(), problem });
+        let problem = Problem::CutOff {
+            offset: front.len() as u64,
+        };
+        return Err(DumpError::Nothing {
+            path: path.to_owned(),
+            problem,
+        });
     }
     let major = u16::from_le_bytes([front[8], front[9]]);
     if major > MAJOR_VERSION {
-        return Err(DumpError::TooNew { path: path.to_owned(), found: major });
+        return Err(DumpError::TooNew {
+            path: path.to_owned(),
+            found: major,
+        });
     }
     // The length may be 0 for what is no regular file; then nothing after the preamble is read.
-    Ok(SectionReader::new(BufReader::with_capacity(1 << 16, file), metadata.len()))
+    Ok(SectionReader::new(
+        BufReader::with_capacity(1 << 16, file),
+        metadata.len(),
+    ))
 }
 
 fn first_bytes(front: &[u8]) -> String {
@@ -107,6 +187,10 @@ fn first_bytes(front: &[u8]) -> String {
     if front.iter().all(|byte| (0x20..0x7f).contains(byte)) {
         format!("{:?}", String::from_utf8_lossy(front))
     } else {
-        front.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+        front
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }

@@ -59,7 +59,12 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    pub(crate) fn header(tag: Tag, codec: Codec, stored: &[u8], plain: u64) -> [u8; HEADER_BYTES as usize] {
+    pub(crate) fn header(
+        tag: Tag,
+        codec: Codec,
+        stored: &[u8],
+        plain: u64,
+    ) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
         bytes[..4].copy_from_slice(&tag.0);
         bytes[4] = codec as u8;
@@ -76,11 +81,19 @@ impl Section {
     }
 
     pub(crate) fn damaged(&self, reason: &'static str) -> Problem {
-        Problem::DamagedSection { tag: self.tag, offset: self.offset, reason }
+        Problem::DamagedSection {
+            tag: self.tag,
+            offset: self.offset,
+            reason,
+        }
     }
 
     pub(crate) fn inconsistent(&self, reason: &'static str) -> Problem {
-        Problem::Inconsistent { tag: self.tag, offset: self.offset, reason }
+        Problem::Inconsistent {
+            tag: self.tag,
+            offset: self.offset,
+            reason,
+        }
     }
 }
 
@@ -94,18 +107,26 @@ pub(crate) struct SectionReader<R> {
 
 impl<R: Read + Seek> SectionReader<R> {
     pub(crate) fn new(file: R, length: u64) -> Self {
-        Self { file, length, packed: Vec::new() }
+        Self {
+            file,
+            length,
+            packed: Vec::new(),
+        }
     }
 
     /// The section that starts at `offset`; `Err(Ok(problem))` when there is no whole one.
     pub(crate) fn section_at(&mut self, offset: u64) -> io::Result<Result<Section, Problem>> {
         if self.length.saturating_sub(offset) < HEADER_BYTES {
-            return Ok(Err(Problem::CutOff { offset: self.length }));
+            return Ok(Err(Problem::CutOff {
+                offset: self.length,
+            }));
         }
         let mut bytes = [0; HEADER_BYTES as usize];
         self.file.seek(SeekFrom::Start(offset))?;
         self.file.read_exact(&mut bytes)?;
-        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let u32_at = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         if crc32fast::hash(&bytes[..28]) != u32_at(28) {
             return Ok(Err(Problem::DamagedHeader { offset }));
@@ -122,15 +143,26 @@ impl<R: Read + Seek> SectionReader<R> {
             return Ok(Err(Problem::DamagedHeader { offset }));
         }
         if section.stored > self.length - offset - HEADER_BYTES {
-            return Ok(Err(Problem::CutOff { offset: self.length }));
+            return Ok(Err(Problem::CutOff {
+                offset: self.length,
+            }));
         }
         Ok(Ok(section))
     }
 
     /// Reads a section's body into `body`, checked and unpacked.
-    pub(crate) fn body(&mut self, section: &Section, body: &mut Vec<u8>) -> io::Result<Result<(), Problem>> {
-        self.file.seek(SeekFrom::Start(section.offset + HEADER_BYTES))?;
-        let stored = if section.codec == Codec::None as u8 { &mut *body } else { &mut self.packed };
+    pub(crate) fn body(
+        &mut self,
+        section: &Section,
+        body: &mut Vec<u8>,
+    ) -> io::Result<Result<(), Problem>> {
+        self.file
+            .seek(SeekFrom::Start(section.offset + HEADER_BYTES))?;
+        let stored = if section.codec == Codec::None as u8 {
+            &mut *body
+        } else {
+            &mut self.packed
+        };
         stored.clear();
         stored.resize(section.stored as usize, 0);
         self.file.read_exact(stored)?;
@@ -143,7 +175,10 @@ impl<R: Read + Seek> SectionReader<R> {
             0 => Ok(()),
             1 => {
                 body.clear();
-                flate2::read::ZlibDecoder::new(&self.packed[..]).take(limit).read_to_end(body).map(|_| ())
+                flate2::read::ZlibDecoder::new(&self.packed[..])
+                    .take(limit)
+                    .read_to_end(body)
+                    .map(|_| ())
             }
             2 => {
                 body.clear();

@@ -39,7 +39,11 @@ impl<W: Write> DumpWriter<W> {
         file.write_all(&MAJOR_VERSION.to_le_bytes())?;
         file.write_all(&MINOR_VERSION.to_le_bytes())?;
         file.write_all(&[0; 4])?;
-        Ok(Self { file, codec, sections: 0 })
+        Ok(Self {
+            file,
+            codec,
+            sections: 0,
+        })
     }
 
     /// Writes a section. What its body holds is described in `FORMAT.md`.
@@ -54,14 +58,16 @@ impl<W: Write> DumpWriter<W> {
         let packed = match self.codec {
             Codec::None => None,
             Codec::Zlib => {
-                let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut packer =
+                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
                 packer.write_all(body)?;
                 Some(packer.finish()?)
             }
             Codec::Zstd => Some(zstd::bulk::compress(body, 1)?),
         };
         let stored = packed.as_deref().unwrap_or(body);
-        self.file.write_all(&Section::header(tag, self.codec, stored, plain))?;
+        self.file
+            .write_all(&Section::header(tag, self.codec, stored, plain))?;
         self.file.write_all(stored)?;
         self.sections += 1;
         Ok(())

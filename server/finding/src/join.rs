@@ -28,11 +28,27 @@ const DUMPS_THAT_PROVE: usize = 3;
 
 /// The findings of one process, best first.
 pub fn findings(holdings: &[Holding], program: Program<'_>) -> Vec<Finding> {
-    let Program { modules, facts, files, local_path } = program;
-    let join = Join { sources: Sources::new(files, modules.clone()), placing: Placing::new(facts, files), modules, local_path };
-    let mut findings: Vec<(u64, Finding)> = holdings.iter().map(|holding| (weight(holding), join.finding(holding))).collect();
+    let Program {
+        modules,
+        facts,
+        files,
+        local_path,
+    } = program;
+    let join = Join {
+        sources: Sources::new(files, modules.clone()),
+        placing: Placing::new(facts, files),
+        modules,
+        local_path,
+    };
+    let mut findings: Vec<(u64, Finding)> = holdings
+        .iter()
+        .map(|holding| (weight(holding), join.finding(holding)))
+        .collect();
     findings.sort_by(|(left_weight, left), (right_weight, right)| {
-        left.severity.cmp(&right.severity).then(right_weight.cmp(left_weight)).then_with(|| left.access_path.cmp(&right.access_path))
+        left.severity
+            .cmp(&right.severity)
+            .then(right_weight.cmp(left_weight))
+            .then_with(|| left.access_path.cmp(&right.access_path))
     });
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
@@ -44,9 +60,14 @@ fn weight(holding: &Holding) -> u64 {
         [only] => *only,
         [] => 0,
     };
-    let bytes = gained(&holding.retained_bytes).saturating_add(gained(&holding.counts).saturating_mul(64));
+    let bytes =
+        gained(&holding.retained_bytes).saturating_add(gained(&holding.counts).saturating_mul(64));
     // Whose code it is decides before size does.
-    if holding.holds_foreign { bytes.saturating_mul(4) } else { bytes }
+    if holding.holds_foreign {
+        bytes.saturating_mul(4)
+    } else {
+        bytes
+    }
 }
 
 struct Join<'a> {
@@ -64,7 +85,12 @@ impl Join<'_> {
             How::Bound => heldby_source::Growth::Bound,
             How::Raised => heldby_source::Growth::Raised,
         };
-        let question = Question { bindings: &bindings, holder: holding.holder, growth, held: &holding.held_names };
+        let question = Question {
+            bindings: &bindings,
+            holder: holding.holder,
+            growth,
+            held: &holding.held_names,
+        };
         let answer = self.sources.answer(&question);
 
         let mut access_path = holding.access_path.clone();
@@ -83,62 +109,110 @@ impl Join<'_> {
                 }
                 path = name;
             }
-            let kind = if holding.how == How::Raised && at == holding.holder { "exception-traceback" } else { binding.kind.word() };
+            let kind = if holding.how == How::Raised && at == holding.holder {
+                "exception-traceback"
+            } else {
+                binding.kind.word()
+            };
             let definition = site.map(|site| self.place(&site));
-            holders.push(Holder { kind, path, type_name: binding.type_name.clone(), definition });
+            holders.push(Holder {
+                kind,
+                path,
+                type_name: binding.type_name.clone(),
+                definition,
+            });
         }
-        let stores = answer.stores.iter().take(MOST_STORES).map(|store| StorePlace {
-            place: self.place(&store.site),
-            role: store.role,
-            enclosing: store.enclosing.clone(),
-            user: self.is_user(&store.site.path),
-        });
+        let stores = answer
+            .stores
+            .iter()
+            .take(MOST_STORES)
+            .map(|store| StorePlace {
+                place: self.place(&store.site),
+                role: store.role,
+                enclosing: store.enclosing.clone(),
+                user: self.is_user(&store.site.path),
+            });
         let stores = stores.collect();
-        let holder = holders.get(holding.holder).cloned().unwrap_or_else(|| Holder {
-            kind: "native",
-            path: "<native>".to_owned(),
-            type_name: String::new(),
-            definition: None,
-        });
+        let holder = holders
+            .get(holding.holder)
+            .cloned()
+            .unwrap_or_else(|| Holder {
+                kind: "native",
+                path: "<native>".to_owned(),
+                type_name: String::new(),
+                definition: None,
+            });
         let proven = holding.rises && holding.counts.len() >= DUMPS_THAT_PROVE;
-        let severity = if proven && !holding.flattens { Severity::Warning } else { Severity::Information };
+        let severity = if proven && !holding.flattens {
+            Severity::Warning
+        } else {
+            Severity::Information
+        };
         let tail = access_path.strip_prefix(&holder.path).unwrap_or_default();
         Finding {
-            id: format!("{:016x}", fnv1a(format!("{}{tail}", holder.path).as_bytes())),
+            id: format!(
+                "{:016x}",
+                fnv1a(format!("{}{tail}", holder.path).as_bytes())
+            ),
             severity,
             held: Held {
                 type_name: holding.held_type.clone(),
                 count: holding.held_count,
                 retained_bytes: holding.retained_bytes.last().copied().unwrap_or_default(),
             },
-            growth: Growth { proven, counts: holding.counts.clone(), retained_bytes: holding.retained_bytes.clone() },
+            growth: Growth {
+                proven,
+                counts: holding.counts.clone(),
+                retained_bytes: holding.retained_bytes.clone(),
+            },
             holder,
             holders,
             access_path,
             stores,
-            chain: holding.chain.iter().map(|hop| Hop { object: hop.object.clone(), reference: hop.reference.clone() }).collect(),
+            chain: holding
+                .chain
+                .iter()
+                .map(|hop| Hop {
+                    object: hop.object.clone(),
+                    reference: hop.reference.clone(),
+                })
+                .collect(),
         }
     }
 
     /// The name under which the binding is defined, where the chain went through an import of it.
     fn defining_alias(&self, binding: &NamedBinding, site: Option<&Site>) -> Option<String> {
         let site = site?;
-        let is_defined_in = |module: &str| self.modules.iter().any(|known| known.name == module && known.path == site.path);
+        let is_defined_in = |module: &str| {
+            self.modules
+                .iter()
+                .any(|known| known.name == module && known.path == site.path)
+        };
         if binding.kind != BindingKind::ModuleGlobal || is_defined_in(&binding.module) {
             return None;
         }
-        let (module, name) = binding.aliases.iter().find(|(module, _)| is_defined_in(module))?;
+        let (module, name) = binding
+            .aliases
+            .iter()
+            .find(|(module, _)| is_defined_in(module))?;
         Some(format!("{module}.{name}"))
     }
 
     fn is_user(&self, path: &str) -> bool {
-        self.modules.iter().any(|module| module.user && module.path == path)
+        self.modules
+            .iter()
+            .any(|module| module.user && module.path == path)
     }
 
     fn place(&self, site: &Site) -> Place {
         Place {
             file: (self.local_path)(&site.path),
-            range: Some(crate::Range { line: site.line, column: site.column, end_line: site.end_line, end_column: site.end_column }),
+            range: Some(crate::Range {
+                line: site.line,
+                column: site.column,
+                end_line: site.end_line,
+                end_column: site.end_column,
+            }),
             evidence: Evidence::Inferred,
             placement: self.placing.placement(site).unwrap_or(Placement::Exact),
         }
@@ -150,29 +224,67 @@ fn to_source(binding: &NamedBinding) -> Binding {
     let name = || binding.name.clone();
     let classes = || binding.classes.iter().map(class_name).collect();
     match binding.kind {
-        BindingKind::ModuleGlobal => Binding::ModuleGlobal { module: binding.module.clone(), name: name() },
-        BindingKind::ClassAttribute => Binding::Attribute { classes: classes(), name: name(), on_class: true },
-        BindingKind::InstanceAttribute | BindingKind::Slot => Binding::Attribute { classes: classes(), name: name(), on_class: false },
-        BindingKind::DefaultArgument => Binding::Default { function: function(), parameter: name() },
-        BindingKind::Closure => Binding::Closure { function: function(), name: name() },
-        BindingKind::Local => Binding::Local { function: function(), name: name() },
-        BindingKind::FunctionCache => Binding::Cache { function: function() },
-        BindingKind::FunctionAttribute => Binding::FunctionAttribute { function: function(), name: name() },
+        BindingKind::ModuleGlobal => Binding::ModuleGlobal {
+            module: binding.module.clone(),
+            name: name(),
+        },
+        BindingKind::ClassAttribute => Binding::Attribute {
+            classes: classes(),
+            name: name(),
+            on_class: true,
+        },
+        BindingKind::InstanceAttribute | BindingKind::Slot => Binding::Attribute {
+            classes: classes(),
+            name: name(),
+            on_class: false,
+        },
+        BindingKind::DefaultArgument => Binding::Default {
+            function: function(),
+            parameter: name(),
+        },
+        BindingKind::Closure => Binding::Closure {
+            function: function(),
+            name: name(),
+        },
+        BindingKind::Local => Binding::Local {
+            function: function(),
+            name: name(),
+        },
+        BindingKind::FunctionCache => Binding::Cache {
+            function: function(),
+        },
+        BindingKind::FunctionAttribute => Binding::FunctionAttribute {
+            function: function(),
+            name: name(),
+        },
     }
 }
 
 fn class_name(class: &NamedClass) -> ClassName {
-    ClassName { module: class.module.clone(), qualname: class.qualname.clone() }
+    ClassName {
+        module: class.module.clone(),
+        qualname: class.qualname.clone(),
+    }
 }
 
 fn function_name(function: Option<&NamedFunction>) -> FunctionName {
     let (path, qualname, line) = function.map_or_else(Default::default, |function| {
-        (function.file.clone(), function.qualname.clone(), function.line)
+        (
+            function.file.clone(),
+            function.qualname.clone(),
+            function.line,
+        )
     });
-    FunctionName { path, qualname, line }
+    FunctionName {
+        path,
+        qualname,
+        line,
+    }
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): a hash that stays the same in every version of this program.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -36,14 +36,23 @@ pub(crate) struct Placing<'a> {
 
 impl<'a> Placing<'a> {
     pub(crate) fn new(facts: Vec<SourceFact>, files: &'a dyn SourceFiles) -> Self {
-        let facts = facts.into_iter().map(|fact| (fact.path.clone(), fact)).collect();
-        Self { facts, files, states: RefCell::default() }
+        let facts = facts
+            .into_iter()
+            .map(|fact| (fact.path.clone(), fact))
+            .collect();
+        Self {
+            facts,
+            files,
+            states: RefCell::default(),
+        }
     }
 
     /// How the site stands to what ran; `None` when the dump says nothing about its file.
     pub(crate) fn placement(&self, site: &Site) -> Option<Placement> {
         let mut states = self.states.borrow_mut();
-        let state = states.entry(site.path.clone()).or_insert_with(|| self.state(&site.path));
+        let state = states
+            .entry(site.path.clone())
+            .or_insert_with(|| self.state(&site.path));
         Some(match state.as_ref()? {
             FileState::Same => Placement::Exact,
             FileState::Changed => Placement::Changed,

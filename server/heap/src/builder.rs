@@ -12,7 +12,10 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::heap::{Heap, IMMORTAL_REFCOUNT, ObjectId, UNKNOWN_REFCOUNT};
 use crate::rows::Rows;
-use crate::{CodeName, FrameName, FunctionName, Label, ModuleName, Names, ReferenceKind, RootKind, StringId, Strings, TypeName};
+use crate::{
+    CodeName, FrameName, FunctionName, Label, ModuleName, Names, ReferenceKind, RootKind, StringId,
+    Strings, TypeName,
+};
 
 const NONE: u32 = u32::MAX;
 
@@ -68,7 +71,10 @@ impl HeapBuilder {
     /// # Errors
     /// [`TooLarge`] when there are more objects than ids.
     pub fn object(&mut self, object: Object) -> Result<bool, TooLarge> {
-        let row = u32::try_from(self.addresses.len()).ok().filter(|row| *row < NONE - 5).ok_or(TooLarge)?;
+        let row = u32::try_from(self.addresses.len())
+            .ok()
+            .filter(|row| *row < NONE - 5)
+            .ok_or(TooLarge)?;
         self.addresses.push(object.address);
         self.types.push(object.type_index);
         self.refcounts.push(object.refcount);
@@ -95,7 +101,13 @@ impl HeapBuilder {
     pub fn type_at(&mut self, address: u64) -> u32 {
         *self.type_by_address.entry(address).or_insert_with(|| {
             let none = StringId::NONE;
-            self.type_rows.push(TypeName { address, module: none, qualname: none, flags: 0, line: 0 });
+            self.type_rows.push(TypeName {
+                address,
+                module: none,
+                qualname: none,
+                flags: 0,
+                line: 0,
+            });
             self.type_rows.len() as u32 - 1
         })
     }
@@ -110,10 +122,22 @@ impl HeapBuilder {
     pub fn type_named(&mut self, module: &str, qualname: &str, address: u64) -> u32 {
         let (module, qualname) = (self.strings.push(module), self.strings.push(qualname));
         if address != 0 {
-            self.name_type(TypeName { address, module, qualname, flags: 0, line: 0 });
+            self.name_type(TypeName {
+                address,
+                module,
+                qualname,
+                flags: 0,
+                line: 0,
+            });
             return self.type_at(address);
         }
-        self.type_rows.push(TypeName { address, module, qualname, flags: 0, line: 0 });
+        self.type_rows.push(TypeName {
+            address,
+            module,
+            qualname,
+            flags: 0,
+            line: 0,
+        });
         self.type_rows.len() as u32 - 1
     }
 
@@ -124,17 +148,42 @@ impl HeapBuilder {
 
     /// Names the function at `address`, whose code object is at `code`.
     pub fn name_function(&mut self, address: u64, code: u64, module: StringId, qualname: StringId) {
-        self.functions.push((address, code, FunctionName { code: None, module, qualname }));
+        self.functions.push((
+            address,
+            code,
+            FunctionName {
+                code: None,
+                module,
+                qualname,
+            },
+        ));
     }
 
     /// Names a module by its address and its dictionary's (0: there is none).
     pub fn name_module(&mut self, address: u64, namespace: u64, name: StringId, file: StringId) {
-        self.modules.push((address, namespace, ModuleName { object: None, namespace: None, name, file }));
+        self.modules.push((
+            address,
+            namespace,
+            ModuleName {
+                object: None,
+                namespace: None,
+                name,
+                file,
+            },
+        ));
     }
 
     /// Describes the frame at `address`, whose code object is at `code`.
     pub fn name_frame(&mut self, address: u64, code: u64, thread: u64, line: u32) {
-        self.frames.push((address, code, FrameName { code: None, thread, line }));
+        self.frames.push((
+            address,
+            code,
+            FrameName {
+                code: None,
+                thread,
+                line,
+            },
+        ));
     }
 
     /// Number of objects so far.
@@ -148,7 +197,11 @@ impl HeapBuilder {
     }
 
     fn row_of(&self, address: u64) -> Option<u32> {
-        self.by_address.find(hash(address), |row| self.addresses[*row as usize] == address).copied()
+        self.by_address
+            .find(hash(address), |row| {
+                self.addresses[*row as usize] == address
+            })
+            .copied()
     }
 
     /// Goes on to the references.
@@ -160,7 +213,15 @@ impl HeapBuilder {
         self.sizes.shrink_to_fit();
         let mut offsets = Vec::with_capacity(self.addresses.len() + 1);
         offsets.push(0);
-        ReferenceBuilder { builder: self, rows: Rows { offsets, targets: Vec::new() }, labels: Vec::new(), dangling: 0 }
+        ReferenceBuilder {
+            builder: self,
+            rows: Rows {
+                offsets,
+                targets: Vec::new(),
+            },
+            labels: Vec::new(),
+            dangling: 0,
+        }
     }
 }
 
@@ -240,7 +301,10 @@ impl ReferenceBuilder {
         }
         for row in self.held_by_native_code(&numbering) {
             if !numbering.is_numbered(row) {
-                root_references.push((row, Label::new(ReferenceKind::Root, RootKind::Native as u32)));
+                root_references.push((
+                    row,
+                    Label::new(ReferenceKind::Root, RootKind::Native as u32),
+                ));
                 numbering.walk(&self.rows, row);
             }
         }
@@ -260,22 +324,49 @@ impl ReferenceBuilder {
             UNKNOWN_REFCOUNT => false,
             refcount => refcount > seen[row as usize],
         };
-        (0..seen.len() as u32).filter(|&row| !numbering.is_numbered(row) && is_held(row)).collect()
+        (0..seen.len() as u32)
+            .filter(|&row| !numbering.is_numbered(row) && is_held(row))
+            .collect()
     }
 
-    fn renumbered(self, numbering: Numbering, root_references: Vec<(u32, Label)>, reachable: usize) -> Heap {
-        let Self { builder, rows, labels, .. } = self;
-        let Numbering { number, order, parents, .. } = numbering;
+    fn renumbered(
+        self,
+        numbering: Numbering,
+        root_references: Vec<(u32, Label)>,
+        reachable: usize,
+    ) -> Heap {
+        let Self {
+            builder,
+            rows,
+            labels,
+            ..
+        } = self;
+        let Numbering {
+            number,
+            order,
+            parents,
+            ..
+        } = numbering;
         let count = order.len() + 1;
 
         let names = builder.names(&number);
-        let HeapBuilder { addresses, types, refcounts, sizes, large_sizes, strings, .. } = builder;
+        let HeapBuilder {
+            addresses,
+            types,
+            refcounts,
+            sizes,
+            large_sizes,
+            strings,
+            ..
+        } = builder;
         let addresses = permuted(addresses, &order, 0);
         let types = permuted(types, &order, NONE);
         let refcounts = permuted(refcounts, &order, UNKNOWN_REFCOUNT);
         let sizes = permuted(sizes, &order, 0);
-        let mut large_sizes: Vec<_> =
-            large_sizes.into_iter().map(|(row, size)| (ObjectId::new(number[row as usize]), size)).collect();
+        let mut large_sizes: Vec<_> = large_sizes
+            .into_iter()
+            .map(|(row, size)| (ObjectId::new(number[row as usize]), size))
+            .collect();
         large_sizes.sort_unstable();
 
         let mut offsets = Vec::with_capacity(count + 1);
@@ -289,7 +380,11 @@ impl ReferenceBuilder {
         offsets.push(targets.len() as u32);
         for &row in &order {
             let range = rows.range(row);
-            targets.extend(rows.targets[range.clone()].iter().map(|&target| number[target as usize]));
+            targets.extend(
+                rows.targets[range.clone()]
+                    .iter()
+                    .map(|&target| number[target as usize]),
+            );
             new_labels.extend_from_slice(&labels[range]);
             offsets.push(targets.len() as u32);
         }
@@ -312,8 +407,14 @@ impl ReferenceBuilder {
 
 impl HeapBuilder {
     fn names(&self, number: &[u32]) -> Names {
-        let id = |address: u64| self.row_of(address).map(|row| ObjectId::new(number[row as usize]));
-        let mut names = Names { types: self.type_rows.clone(), ..Names::default() };
+        let id = |address: u64| {
+            self.row_of(address)
+                .map(|row| ObjectId::new(number[row as usize]))
+        };
+        let mut names = Names {
+            types: self.type_rows.clone(),
+            ..Names::default()
+        };
         for (index, row) in self.type_rows.iter().enumerate() {
             if let Some(object) = id(row.address) {
                 names.type_objects.insert(object, index as u32);
@@ -323,13 +424,33 @@ impl HeapBuilder {
             names.codes.extend(id(address).map(|object| (object, row)));
         }
         for &(address, code, row) in &self.functions {
-            names.functions.extend(id(address).map(|object| (object, FunctionName { code: id(code), ..row })));
+            names.functions.extend(id(address).map(|object| {
+                (
+                    object,
+                    FunctionName {
+                        code: id(code),
+                        ..row
+                    },
+                )
+            }));
         }
         for &(address, code, row) in &self.frames {
-            names.frames.extend(id(address).map(|object| (object, FrameName { code: id(code), ..row })));
+            names.frames.extend(id(address).map(|object| {
+                (
+                    object,
+                    FrameName {
+                        code: id(code),
+                        ..row
+                    },
+                )
+            }));
         }
         for &(address, namespace, row) in &self.modules {
-            let row = ModuleName { object: id(address), namespace: id(namespace), ..row };
+            let row = ModuleName {
+                object: id(address),
+                namespace: id(namespace),
+                ..row
+            };
             let index = names.modules.len() as u32;
             for object in [row.object, row.namespace].into_iter().flatten() {
                 names.module_of.entry(object).or_insert(index);
@@ -342,7 +463,9 @@ impl HeapBuilder {
 
 /// A column in the new order, the root's value first.
 fn permuted<T: Copy>(column: Vec<T>, order: &[u32], root: T) -> Vec<T> {
-    std::iter::once(root).chain(order.iter().map(|&row| column[row as usize])).collect()
+    std::iter::once(root)
+        .chain(order.iter().map(|&row| column[row as usize]))
+        .collect()
 }
 
 /// Depth-first preorder numbers; the root is 0.
@@ -366,7 +489,12 @@ impl Numbering {
     fn new(count: usize) -> Self {
         let mut parents = Vec::with_capacity(count + 1);
         parents.push(0);
-        Self { number: vec![NONE; count], order: Vec::with_capacity(count), parents, stack: Vec::new() }
+        Self {
+            number: vec![NONE; count],
+            order: Vec::with_capacity(count),
+            parents,
+            stack: Vec::new(),
+        }
     }
 
     fn is_numbered(&self, row: u32) -> bool {
@@ -380,7 +508,11 @@ impl Numbering {
         self.parents.push(parent);
         let range = rows.range(row);
         if !range.is_empty() {
-            self.stack.push(OpenRow { number, next: range.start, end: range.end });
+            self.stack.push(OpenRow {
+                number,
+                next: range.start,
+                end: range.end,
+            });
         }
     }
 

@@ -26,6 +26,10 @@ impl Cancel {
     /// # Errors
     /// [`Cancelled`] when somebody asked the work to stop.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.0.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }

@@ -115,7 +115,10 @@ impl Heap {
     /// The object's own bytes.
     pub fn shallow_bytes(&self, object: ObjectId) -> u64 {
         match self.sizes[object.index()] {
-            u32::MAX => match self.large_sizes.binary_search_by_key(&object, |(owner, _)| *owner) {
+            u32::MAX => match self
+                .large_sizes
+                .binary_search_by_key(&object, |(owner, _)| *owner)
+            {
                 Ok(place) => self.large_sizes[place].1,
                 Err(_) => u64::from(u32::MAX),
             },
@@ -124,11 +127,16 @@ impl Heap {
     }
 
     /// What the object references, in the dump's order.
-    pub fn references(&self, object: ObjectId) -> impl ExactSizeIterator<Item = Reference> + Clone + '_ {
-        self.references.range(object.number()).map(|place| Reference {
-            target: ObjectId::new(self.references.targets[place]),
-            label: self.labels[place],
-        })
+    pub fn references(
+        &self,
+        object: ObjectId,
+    ) -> impl ExactSizeIterator<Item = Reference> + Clone + '_ {
+        self.references
+            .range(object.number())
+            .map(|place| Reference {
+                target: ObjectId::new(self.references.targets[place]),
+                label: self.labels[place],
+            })
     }
 
     /// Number of references out of an object.
@@ -142,9 +150,14 @@ impl Heap {
 
     /// Who references the object, ascending, once for each reference. The first call makes the reversed rows, in one pass
     /// over all references.
-    pub fn referrers(&self, object: ObjectId) -> impl ExactSizeIterator<Item = ObjectId> + Clone + '_ {
+    pub fn referrers(
+        &self,
+        object: ObjectId,
+    ) -> impl ExactSizeIterator<Item = ObjectId> + Clone + '_ {
         let rows = self.referrers.get_or_init(|| self.references.reversed());
-        rows.row(object.number()).iter().map(|&source| ObjectId::new(source))
+        rows.row(object.number())
+            .iter()
+            .map(|&source| ObjectId::new(source))
     }
 
     /// The object's parent in the depth-first tree that numbers the objects; the root for itself and for garbage.
@@ -164,7 +177,9 @@ impl Heap {
 
     /// A type's name as people write it: `list`, `gallery.models.Photo`.
     pub fn type_name(&self, type_index: u32) -> String {
-        let Some(row) = self.names.types.get(type_index as usize) else { return "?".to_owned() };
+        let Some(row) = self.names.types.get(type_index as usize) else {
+            return "?".to_owned();
+        };
         match (self.text(row.module), self.text(row.qualname)) {
             ("" | "builtins", qualname) => qualname.to_owned(),
             (module, qualname) => format!("{module}.{qualname}"),
@@ -173,10 +188,19 @@ impl Heap {
 
     /// Bytes of memory that the columns and rows take, the string table and names not counted.
     pub fn column_bytes(&self) -> usize {
-        let reversed = self.referrers.get().map_or(0, |rows| (rows.offsets.capacity() + rows.targets.capacity()) * 4);
+        let reversed = self.referrers.get().map_or(0, |rows| {
+            (rows.offsets.capacity() + rows.targets.capacity()) * 4
+        });
         self.addresses.capacity() * 8
-            + (self.types.capacity() + self.refcounts.capacity() + self.sizes.capacity() + self.tree_parents.capacity()) * 4
-            + (self.references.offsets.capacity() + self.references.targets.capacity() + self.labels.capacity()) * 4
+            + (self.types.capacity()
+                + self.refcounts.capacity()
+                + self.sizes.capacity()
+                + self.tree_parents.capacity())
+                * 4
+            + (self.references.offsets.capacity()
+                + self.references.targets.capacity()
+                + self.labels.capacity())
+                * 4
             + reversed
     }
 }

@@ -86,14 +86,32 @@ impl ReferenceKind {
         use ReferenceKind::*;
         matches!(
             self,
-            Attribute | Slot | DictValue | FreeVariable | Default | KeywordDefault | Local | Machinery | DictValueOfInteger
+            Attribute
+                | Slot
+                | DictValue
+                | FreeVariable
+                | Default
+                | KeywordDefault
+                | Local
+                | Machinery
+                | DictValueOfInteger
         )
     }
 
     /// Whether it leads from a container to one of the things put in it.
     pub fn is_item(self) -> bool {
         use ReferenceKind::*;
-        matches!(self, ListItem | TupleItem | SetMember | DequeItem | DictValue | DictKey | DictValueOfInteger | DictValueOfOther)
+        matches!(
+            self,
+            ListItem
+                | TupleItem
+                | SetMember
+                | DequeItem
+                | DictValue
+                | DictKey
+                | DictValueOfInteger
+                | DictValueOfOther
+        )
     }
 }
 
@@ -113,7 +131,9 @@ pub enum RootKind {
 impl RootKind {
     /// The kind with this number of the dump format, if there is one.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::Modules, Self::Frame, Self::Interpreter, Self::Native].into_iter().find(|kind| *kind as u32 == code)
+        [Self::Modules, Self::Frame, Self::Interpreter, Self::Native]
+            .into_iter()
+            .find(|kind| *kind as u32 == code)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use petgraph::Direction;
 use petgraph::visit::{
-    GraphBase, GraphRef, IntoNeighbors, IntoNeighborsDirected, IntoNodeIdentifiers, NodeCompactIndexable, NodeCount,
-    NodeIndexable, VisitMap, Visitable,
+    GraphBase, GraphRef, IntoNeighbors, IntoNeighborsDirected, IntoNodeIdentifiers,
+    NodeCompactIndexable, NodeCount, NodeIndexable, VisitMap, Visitable,
 };
 
 use crate::{Heap, ObjectId};
@@ -46,7 +46,10 @@ impl<'a> IntoNeighborsDirected for HeapGraph<'a> {
         match direction {
             Direction::Outgoing => self.neighbors(object),
             Direction::Incoming => {
-                let rows = self.0.referrers.get_or_init(|| self.0.references.reversed());
+                let rows = self
+                    .0
+                    .referrers
+                    .get_or_init(|| self.0.references.reversed());
                 Neighbors(rows.row(object.number()).iter())
             }
         }

@@ -25,7 +25,10 @@ impl Default for Strings {
 impl Strings {
     /// An empty table.
     pub fn new() -> Self {
-        Self { text: String::new(), ends: Vec::new() }
+        Self {
+            text: String::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Adds a row. A table is full at 4 GiB of text: then the row is empty.
@@ -40,8 +43,14 @@ impl Strings {
 
     /// The text of a row; empty for [`StringId::NONE`] and for rows that do not exist.
     pub fn get(&self, id: StringId) -> &str {
-        let Some(&end) = self.ends.get(id.0 as usize) else { return "" };
-        let start = if id.0 == 0 { 0 } else { self.ends[id.0 as usize - 1] };
+        let Some(&end) = self.ends.get(id.0 as usize) else {
+            return "";
+        };
+        let start = if id.0 == 0 {
+            0
+        } else {
+            self.ends[id.0 as usize - 1]
+        };
         &self.text[start as usize..end as usize]
     }
 

@@ -24,7 +24,11 @@ impl Analysis {
         let dominators = Dominators::of(heap, cancel)?;
         let chains = Chains::of(heap, cancel)?;
         let patterns = Patterns::of(heap, &chains, &dominators, cancel)?;
-        Ok(Self { dominators, chains, patterns })
+        Ok(Self {
+            dominators,
+            chains,
+            patterns,
+        })
     }
 
     /// What later dumps of the process are compared with.

@@ -106,7 +106,12 @@ pub(crate) fn links(chains: &Chains, object: ObjectId) -> Vec<Link> {
     let mut links = Vec::new();
     let mut object = object;
     while let Some((referrer, label)) = chains.referrer(object) {
-        links.push(Link { object, referrer, kind: label.kind(), name: StringId(label.value()) });
+        links.push(Link {
+            object,
+            referrer,
+            kind: label.kind(),
+            name: StringId(label.value()),
+        });
         object = referrer;
     }
     links
@@ -120,7 +125,9 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         ReferenceKind::DictValue => namespace_owner(heap, links, at)?,
         ReferenceKind::Attribute => (BindingKind::InstanceAttribute, link.referrer),
         ReferenceKind::Slot if is_python_slot(heap, link) => (BindingKind::Slot, link.referrer),
-        ReferenceKind::Default | ReferenceKind::KeywordDefault => (BindingKind::DefaultArgument, link.referrer),
+        ReferenceKind::Default | ReferenceKind::KeywordDefault => {
+            (BindingKind::DefaultArgument, link.referrer)
+        }
         ReferenceKind::FreeVariable => (BindingKind::Closure, link.referrer),
         ReferenceKind::Local => (BindingKind::Local, link.referrer),
         ReferenceKind::Cache => (BindingKind::FunctionCache, link.referrer),
@@ -128,11 +135,16 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
     };
     // What a cell contains is what the name is bound to.
     let is_cell = at > 0 && links[at - 1].kind == ReferenceKind::CellContents;
-    let object = if is_cell { links[at - 1].object } else { link.object };
+    let object = if is_cell {
+        links[at - 1].object
+    } else {
+        link.object
+    };
     if kind == BindingKind::ModuleGlobal || kind == BindingKind::ClassAttribute {
         // The name of a module, a class or a function is no holder: what hangs on them has names of its own.
-        let is_definition =
-            names.type_objects.contains_key(&object) || names.functions.contains_key(&object) || names.module_of.contains_key(&object);
+        let is_definition = names.type_objects.contains_key(&object)
+            || names.functions.contains_key(&object)
+            || names.module_of.contains_key(&object);
         if is_definition && at > 0 {
             return None;
         }
@@ -145,7 +157,9 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
             classes = resolution_order(heap, owner);
             classes.extend(resolution_order_of_type(heap, heap.type_index(owner)));
         }
-        BindingKind::InstanceAttribute | BindingKind::Slot => classes = resolution_order_of_type(heap, heap.type_index(owner)),
+        BindingKind::InstanceAttribute | BindingKind::Slot => {
+            classes = resolution_order_of_type(heap, heap.type_index(owner))
+        }
         BindingKind::ModuleGlobal => {}
         BindingKind::FunctionCache => {
             function = wrapped_function(heap, owner);
@@ -160,19 +174,39 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         (_, _, Some(&row)) => heap.text(names.modules[row as usize].name).to_owned(),
         _ => String::new(),
     };
-    let aliases = if kind == BindingKind::ModuleGlobal { aliases(heap, object, (&module, &name)) } else { Vec::new() };
+    let aliases = if kind == BindingKind::ModuleGlobal {
+        aliases(heap, object, (&module, &name))
+    } else {
+        Vec::new()
+    };
     let type_name = heap.type_name(heap.type_index(object));
-    Some(NamedBinding { kind, name, module, classes, function, object, type_name, owner, path: String::new(), aliases })
+    Some(NamedBinding {
+        kind,
+        name,
+        module,
+        classes,
+        function,
+        object,
+        type_name,
+        owner,
+        path: String::new(),
+        aliases,
+    })
 }
 
 /// The globals of all modules that are bound to the object, `known` left out.
 fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, String)> {
     let mut aliases = Vec::new();
     for module in &heap.names().modules {
-        let Some(namespace) = module.namespace else { continue };
+        let Some(namespace) = module.namespace else {
+            continue;
+        };
         for reference in heap.references(namespace) {
             if reference.target == object && reference.label.kind() == ReferenceKind::DictValue {
-                let alias = (heap.text(module.name), heap.text(StringId(reference.label.value())));
+                let alias = (
+                    heap.text(module.name),
+                    heap.text(StringId(reference.label.value())),
+                );
                 if alias != known {
                     aliases.push((alias.0.to_owned(), alias.1.to_owned()));
                 }
@@ -189,7 +223,9 @@ fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKin
     if names.module_of.contains_key(&dictionary) {
         return Some((BindingKind::ModuleGlobal, dictionary));
     }
-    let above = links.get(at + 1).filter(|above| above.kind == ReferenceKind::Namespace)?;
+    let above = links
+        .get(at + 1)
+        .filter(|above| above.kind == ReferenceKind::Namespace)?;
     let owner = above.referrer;
     let kind = if names.type_objects.contains_key(&owner) {
         BindingKind::ClassAttribute
@@ -207,24 +243,39 @@ fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKin
 fn is_python_slot(heap: &Heap, link: Link) -> bool {
     const HEAP_TYPE: u32 = 1 << 9;
     let names = heap.names();
-    let Some(row) = names.types.get(heap.type_index(link.referrer) as usize) else { return false };
+    let Some(row) = names.types.get(heap.type_index(link.referrer) as usize) else {
+        return false;
+    };
     let is_dunder = heap.text(link.name).starts_with("__") && heap.text(link.name).ends_with("__");
-    row.flags & HEAP_TYPE != 0 && !is_dunder && module_file(heap, heap.text(row.module)).is_some_and(|file| file.ends_with(".py"))
+    row.flags & HEAP_TYPE != 0
+        && !is_dunder
+        && module_file(heap, heap.text(row.module)).is_some_and(|file| file.ends_with(".py"))
 }
 
 /// The file of the module with this name.
 pub(crate) fn module_file<'a>(heap: &'a Heap, module: &str) -> Option<&'a str> {
     let rows = &heap.names().modules;
-    rows.iter().find(|row| heap.text(row.name) == module).map(|row| heap.text(row.file)).filter(|file| !file.is_empty())
+    rows.iter()
+        .find(|row| heap.text(row.name) == module)
+        .map(|row| heap.text(row.file))
+        .filter(|file| !file.is_empty())
 }
 
 fn named_class(heap: &Heap, type_index: u32) -> Option<NamedClass> {
     let row = heap.names().types.get(type_index as usize)?;
-    Some(NamedClass { module: heap.text(row.module).to_owned(), qualname: heap.text(row.qualname).to_owned() })
+    Some(NamedClass {
+        module: heap.text(row.module).to_owned(),
+        qualname: heap.text(row.qualname).to_owned(),
+    })
 }
 
 fn resolution_order_of_type(heap: &Heap, type_index: u32) -> Vec<NamedClass> {
-    let object = heap.names().type_objects.iter().find(|(_, index)| **index == type_index).map(|(object, _)| *object);
+    let object = heap
+        .names()
+        .type_objects
+        .iter()
+        .find(|(_, index)| **index == type_index)
+        .map(|(object, _)| *object);
     match object {
         Some(object) => resolution_order(heap, object),
         None => named_class(heap, type_index).into_iter().collect(),
@@ -234,16 +285,27 @@ fn resolution_order_of_type(heap: &Heap, type_index: u32) -> Vec<NamedClass> {
 /// The classes in which an attribute of `class` is looked up: the tuple that a class references and that starts with itself.
 fn resolution_order(heap: &Heap, class: ObjectId) -> Vec<NamedClass> {
     let type_index = |object: &ObjectId| heap.names().type_objects.get(object).copied();
-    let tuple = heap.references(class).map(|reference| reference.target).find(|&target| {
-        let first = heap.references(target).find(|reference| reference.label.kind() == ReferenceKind::TupleItem);
-        first.is_some_and(|first| first.target == class)
-    });
+    let tuple = heap
+        .references(class)
+        .map(|reference| reference.target)
+        .find(|&target| {
+            let first = heap
+                .references(target)
+                .find(|reference| reference.label.kind() == ReferenceKind::TupleItem);
+            first.is_some_and(|first| first.target == class)
+        });
     let order: Vec<u32> = match tuple {
-        Some(tuple) => heap.references(tuple).filter_map(|reference| type_index(&reference.target)).collect(),
+        Some(tuple) => heap
+            .references(tuple)
+            .filter_map(|reference| type_index(&reference.target))
+            .collect(),
         None => type_index(&class).into_iter().collect(),
     };
     let is_object = |class: &NamedClass| class.module == "builtins";
-    let mut classes: Vec<NamedClass> = order.into_iter().filter_map(|index| named_class(heap, index)).collect();
+    let mut classes: Vec<NamedClass> = order
+        .into_iter()
+        .filter_map(|index| named_class(heap, index))
+        .collect();
     classes.retain(|class| !is_object(class));
     classes
 }
@@ -264,12 +326,29 @@ pub(crate) fn named_function(heap: &Heap, function: ObjectId) -> Option<NamedFun
 /// The function that a frame (or a generator, a coroutine) runs.
 fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFunction> {
     let names = heap.names();
-    let code_of_references = || heap.references(frame).map(|reference| reference.target).find(|target| names.codes.contains_key(target));
-    let code = names.frames.get(&frame).and_then(|row| row.code).or_else(code_of_references)?;
+    let code_of_references = || {
+        heap.references(frame)
+            .map(|reference| reference.target)
+            .find(|target| names.codes.contains_key(target))
+    };
+    let code = names
+        .frames
+        .get(&frame)
+        .and_then(|row| row.code)
+        .or_else(code_of_references)?;
     let code = names.codes.get(&code)?;
     let file = heap.text(code.file);
-    let module = names.modules.iter().find(|row| heap.text(row.file) == file).map_or("", |row| heap.text(row.name));
-    Some(NamedFunction { module: module.to_owned(), file: file.to_owned(), qualname: heap.text(code.qualname).to_owned(), line: code.line })
+    let module = names
+        .modules
+        .iter()
+        .find(|row| heap.text(row.file) == file)
+        .map_or("", |row| heap.text(row.name));
+    Some(NamedFunction {
+        module: module.to_owned(),
+        file: file.to_owned(),
+        qualname: heap.text(code.qualname).to_owned(),
+        line: code.line,
+    })
 }
 
 /// The function that a caching wrapper was put around.
@@ -280,7 +359,12 @@ fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
         .references(wrapper)
         .filter(|reference| reference.label.kind() == ReferenceKind::Namespace)
         .flat_map(|reference| heap.references(reference.target))
-        .filter(|reference| reference.label.kind() == ReferenceKind::DictValue && is_wrapped(reference.label.value()))
+        .filter(|reference| {
+            reference.label.kind() == ReferenceKind::DictValue
+                && is_wrapped(reference.label.value())
+        })
         .map(|reference| reference.target);
-    in_namespace.chain(direct).find_map(|function| named_function(heap, function))
+    in_namespace
+        .chain(direct)
+        .find_map(|function| named_function(heap, function))
 }

@@ -82,7 +82,11 @@ impl Chains {
             buckets[bucket].clear();
             distance += 1;
         }
-        Ok(Self { parents, labels, order })
+        Ok(Self {
+            parents,
+            labels,
+            order,
+        })
     }
 
     /// The best referrer of an object and its reference; `None` for the root and for garbage.

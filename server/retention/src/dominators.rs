@@ -29,7 +29,9 @@ impl Dominators {
     /// [`Cancelled`].
     pub fn of(heap: &Heap, cancel: &Cancel) -> Result<Self, Cancelled> {
         let count = heap.reachable_len();
-        let parents: Vec<u32> = (0..count as u32).map(|number| heap.tree_parent(ObjectId::new(number)).number()).collect();
+        let parents: Vec<u32> = (0..count as u32)
+            .map(|number| heap.tree_parent(ObjectId::new(number)).number())
+            .collect();
         let predecessors = Predecessors::of(heap, &parents);
         cancel.check()?;
         let semidominators = semidominators(&parents, &predecessors, cancel)?;
@@ -43,23 +45,36 @@ impl Dominators {
             }
             immediate[vertex] = dominator;
         }
-        let mut retained_bytes: Vec<u64> = (0..count as u32).map(|number| heap.shallow_bytes(ObjectId::new(number))).collect();
+        let mut retained_bytes: Vec<u64> = (0..count as u32)
+            .map(|number| heap.shallow_bytes(ObjectId::new(number)))
+            .collect();
         for vertex in (1..count).rev() {
             let bytes = retained_bytes[vertex];
             let dominator = &mut retained_bytes[immediate[vertex] as usize];
             *dominator = dominator.saturating_add(bytes);
         }
-        Ok(Self { immediate, retained_bytes })
+        Ok(Self {
+            immediate,
+            retained_bytes,
+        })
     }
 
     /// The object whose going would free this one: the root for itself, and for garbage.
     pub fn immediate(&self, object: ObjectId) -> ObjectId {
-        ObjectId::new(self.immediate.get(object.index()).copied().unwrap_or_default())
+        ObjectId::new(
+            self.immediate
+                .get(object.index())
+                .copied()
+                .unwrap_or_default(),
+        )
     }
 
     /// Bytes that would be freed if the object went; 0 for garbage.
     pub fn retained_bytes(&self, object: ObjectId) -> u64 {
-        self.retained_bytes.get(object.index()).copied().unwrap_or_default()
+        self.retained_bytes
+            .get(object.index())
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -74,7 +89,9 @@ impl Predecessors {
         let count = parents.len();
         let off_tree = |source: u32| {
             let references = heap.references(ObjectId::new(source));
-            references.map(|reference| reference.target.index()).filter(move |&target| parents[target] != source)
+            references
+                .map(|reference| reference.target.index())
+                .filter(move |&target| parents[target] != source)
         };
         let mut offsets = vec![0u32; count + 1];
         for source in 0..count as u32 {
@@ -99,13 +116,24 @@ impl Predecessors {
     }
 
     fn of_vertex(&self, vertex: u32) -> &[u32] {
-        &self.sources[self.offsets[vertex as usize] as usize..self.offsets[vertex as usize + 1] as usize]
+        &self.sources
+            [self.offsets[vertex as usize] as usize..self.offsets[vertex as usize + 1] as usize]
     }
 }
 
-fn semidominators(parents: &[u32], predecessors: &Predecessors, cancel: &Cancel) -> Result<Vec<u32>, Cancelled> {
-    let mut vertices: Vec<Vertex> =
-        (0..).zip(parents).map(|(vertex, &ancestor)| Vertex { ancestor, label: vertex, semidominator: vertex }).collect();
+fn semidominators(
+    parents: &[u32],
+    predecessors: &Predecessors,
+    cancel: &Cancel,
+) -> Result<Vec<u32>, Cancelled> {
+    let mut vertices: Vec<Vertex> = (0..)
+        .zip(parents)
+        .map(|(vertex, &ancestor)| Vertex {
+            ancestor,
+            label: vertex,
+            semidominator: vertex,
+        })
+        .collect();
     let mut path = Vec::new();
     for vertex in (1..parents.len() as u32).rev() {
         if vertex % (1 << 16) == 0 {
@@ -119,7 +147,10 @@ fn semidominators(parents: &[u32], predecessors: &Predecessors, cancel: &Cancel)
         }
         vertices[vertex as usize].semidominator = semidominator;
     }
-    Ok(vertices.into_iter().map(|vertex| vertex.semidominator).collect())
+    Ok(vertices
+        .into_iter()
+        .map(|vertex| vertex.semidominator)
+        .collect())
 }
 
 /// The least semidominator on the linked path above `vertex`; compresses the path. Vertices from `linked` on are linked to
@@ -130,7 +161,9 @@ fn evaluate(vertices: &mut [Vertex], path: &mut Vec<u32>, mut vertex: u32, linke
             path.push(vertex);
             vertex = vertices[vertex as usize].ancestor;
         }
-        let Vertex { ancestor, label, .. } = vertices[vertex as usize];
+        let Vertex {
+            ancestor, label, ..
+        } = vertices[vertex as usize];
         let mut best = label;
         let mut best_semidominator = vertices[best as usize].semidominator;
         while let Some(below) = path.pop() {

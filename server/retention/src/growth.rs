@@ -24,14 +24,30 @@ pub struct PatternCounts(FxHashMap<PatternKey, Counts>);
 impl PatternCounts {
     /// The counts of one dump.
     pub fn of(patterns: &Patterns) -> Self {
-        Self(patterns.iter().map(|(_, pattern)| (PatternKey(pattern.identity), Counts::of(pattern))).collect())
+        Self(
+            patterns
+                .iter()
+                .map(|(_, pattern)| (PatternKey(pattern.identity), Counts::of(pattern)))
+                .collect(),
+        )
     }
 }
 
 impl Counts {
     fn of(pattern: &Pattern) -> Self {
-        let &Pattern { count, entries, shallow_bytes, retained_bytes, .. } = pattern;
-        Self { count, entries, shallow_bytes, retained_bytes }
+        let &Pattern {
+            count,
+            entries,
+            shallow_bytes,
+            retained_bytes,
+            ..
+        } = pattern;
+        Self {
+            count,
+            entries,
+            shallow_bytes,
+            retained_bytes,
+        }
     }
 }
 
@@ -59,16 +75,25 @@ const LEAST_BYTES_AN_INTERVAL: u64 = 512;
 impl<'a> Growth<'a> {
     /// `earlier`: the dumps before, oldest first.
     pub(crate) fn new(patterns: &'a Patterns, earlier: &'a [PatternCounts]) -> Self {
-        let mut growth = Self { patterns, earlier, counts_rise: Vec::new() };
-        growth.counts_rise =
-            patterns.iter().map(|(_, pattern)| growth.rises(pattern, 1, |counts| counts.count)).collect();
+        let mut growth = Self {
+            patterns,
+            earlier,
+            counts_rise: Vec::new(),
+        };
+        growth.counts_rise = patterns
+            .iter()
+            .map(|(_, pattern)| growth.rises(pattern, 1, |counts| counts.count))
+            .collect();
         growth
     }
 
     /// Counts at the path in each dump, oldest first.
     pub(crate) fn series(&self, pattern: &Pattern) -> Vec<Counts> {
         let key = PatternKey(pattern.identity);
-        let earlier = self.earlier.iter().map(|dump| dump.0.get(&key).copied().unwrap_or_default());
+        let earlier = self
+            .earlier
+            .iter()
+            .map(|dump| dump.0.get(&key).copied().unwrap_or_default());
         earlier.chain([Counts::of(pattern)]).collect()
     }
 
@@ -110,7 +135,9 @@ impl<'a> Growth<'a> {
             }
             if self.rises(pattern, 1, |counts| counts.entries) {
                 found.push((id, Rise::Entries));
-            } else if self.rises(pattern, LEAST_BYTES_AN_INTERVAL, |counts| counts.shallow_bytes) {
+            } else if self.rises(pattern, LEAST_BYTES_AN_INTERVAL, |counts| {
+                counts.shallow_bytes
+            }) {
                 found.push((id, Rise::Bytes));
             }
         }
@@ -120,7 +147,10 @@ impl<'a> Growth<'a> {
 
 /// The last interval gained less than a quarter of the first: it fills up, it does not leak.
 pub(crate) fn flattens(numbers: &[u64]) -> bool {
-    let gains: Vec<u64> = numbers.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
+    let gains: Vec<u64> = numbers
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]))
+        .collect();
     match (gains.first(), gains.last()) {
         (Some(first), Some(last)) if gains.len() >= 2 => last.saturating_mul(4) < *first,
         _ => false,

@@ -3,10 +3,13 @@
 use heldby_heap::{Heap, ObjectId, ReferenceKind};
 use rustc_hash::FxHashSet;
 
-use crate::binding::{Link, binding_at, links, module_file, named_function};
+use crate::binding::{binding_at, links, module_file, named_function};
 use crate::growth::{Counts, Growth, Rise, flattens};
 use crate::known::{MODULE_BOOKKEEPING, TOOLS};
-use crate::{Analysis, BindingKind, NamedBinding, PatternCounts, PatternId, Step, Territories, Territory};
+use crate::written::Writer;
+use crate::{
+    Analysis, BindingKind, NamedBinding, PatternCounts, PatternId, Step, Territories, Territory,
+};
 
 /// One reference of a chain, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,17 +79,41 @@ const LEAST_RETAINED_BYTES: u64 = 64 << 10;
 /// What the last dump of a series holds. `earlier`: the counts of the dumps before it, oldest first.
 ///
 /// With three dumps or more: what rose in every interval. With fewer: what rose, and what retains most.
-pub fn holdings(heap: &Heap, analysis: &Analysis, earlier: &[PatternCounts], territories: &Territories) -> Vec<Holding> {
+pub fn holdings(
+    heap: &Heap,
+    analysis: &Analysis,
+    earlier: &[PatternCounts],
+    territories: &Territories,
+) -> Vec<Holding> {
     let growth = Growth::new(&analysis.patterns, earlier);
-    let context = Context { heap, analysis, territories, growth: &growth };
+    let context = Context {
+        heap,
+        analysis,
+        territories,
+        growth: &growth,
+        writer: Writer {
+            heap,
+            patterns: &analysis.patterns,
+        },
+    };
     let mut risen = growth.topmost();
     one_of_each_container(analysis, &mut risen);
-    let mut holdings: Vec<Holding> =
-        risen.into_iter().filter_map(|(pattern, rise)| context.holding(pattern, Some(rise))).filter(Holding::is_worth_telling).collect();
+    let mut holdings: Vec<Holding> = risen
+        .into_iter()
+        .filter_map(|(pattern, rise)| context.holding(pattern, Some(rise)))
+        .filter(Holding::is_worth_telling)
+        .collect();
     if earlier.len() + 1 < DUMPS_THAT_PROVE {
         let told: FxHashSet<u64> = holdings.iter().map(|holding| holding.identity).collect();
-        let largest = context.largest().into_iter().filter_map(|pattern| context.holding(pattern, None));
-        holdings.extend(largest.filter(|holding| holding.is_worth_telling() && !told.contains(&holding.identity)).take(LARGEST));
+        let largest = context
+            .largest()
+            .into_iter()
+            .filter_map(|pattern| context.holding(pattern, None));
+        holdings.extend(
+            largest
+                .filter(|holding| holding.is_worth_telling() && !told.contains(&holding.identity))
+                .take(LARGEST),
+        );
     }
     holdings
 }
@@ -94,14 +121,21 @@ pub fn holdings(heap: &Heap, analysis: &Analysis, earlier: &[PatternCounts], ter
 /// Keys and values of the same container are one finding: the values'.
 fn one_of_each_container(analysis: &Analysis, risen: &mut Vec<(PatternId, Rise)>) {
     let parent_of = |id: PatternId| analysis.patterns.get(id).parent;
-    let with_items: FxHashSet<PatternId> =
-        risen.iter().filter(|(id, _)| analysis.patterns.get(*id).step == Step::Item).map(|(id, _)| parent_of(*id)).collect();
-    risen.retain(|(id, _)| analysis.patterns.get(*id).step != Step::Key || !with_items.contains(&parent_of(*id)));
+    let with_items: FxHashSet<PatternId> = risen
+        .iter()
+        .filter(|(id, _)| analysis.patterns.get(*id).step == Step::Item)
+        .map(|(id, _)| parent_of(*id))
+        .collect();
+    risen.retain(|(id, _)| {
+        analysis.patterns.get(*id).step != Step::Key || !with_items.contains(&parent_of(*id))
+    });
 }
 
 impl Holding {
     fn is_worth_telling(&self) -> bool {
-        let Some(holder) = self.bindings.get(self.holder) else { return self.holds_foreign };
+        let Some(holder) = self.bindings.get(self.holder) else {
+            return self.holds_foreign;
+        };
         let is_tool = |binding: &NamedBinding| {
             let package = binding.module.split('.').next().unwrap_or_default();
             TOOLS.contains(&package)
@@ -109,7 +143,9 @@ impl Holding {
         if self.bindings.iter().any(is_tool) {
             return false;
         }
-        if holder.kind == BindingKind::ModuleGlobal && MODULE_BOOKKEEPING.contains(&holder.name.as_str()) {
+        if holder.kind == BindingKind::ModuleGlobal
+            && MODULE_BOOKKEEPING.contains(&holder.name.as_str())
+        {
             return false;
         }
         self.territory != Territory::StandardLibrary || self.holds_foreign
@@ -121,6 +157,7 @@ struct Context<'a> {
     analysis: &'a Analysis,
     territories: &'a Territories,
     growth: &'a Growth<'a>,
+    writer: Writer<'a>,
 }
 
 impl Context<'_> {
@@ -129,8 +166,14 @@ impl Context<'_> {
         let patterns = &self.analysis.patterns;
         let mut largest: Vec<PatternId> = patterns
             .iter()
-            .filter(|(_, pattern)| pattern.step == Step::Item && pattern.retained_bytes >= LEAST_RETAINED_BYTES)
-            .filter(|(id, _)| patterns.ancestors(*id).skip(1).all(|(_, above)| !matches!(above.step, Step::Item | Step::Key | Step::Machinery(_))))
+            .filter(|(_, pattern)| {
+                pattern.step == Step::Item && pattern.retained_bytes >= LEAST_RETAINED_BYTES
+            })
+            .filter(|(id, _)| {
+                patterns.ancestors(*id).skip(1).all(|(_, above)| {
+                    !matches!(above.step, Step::Item | Step::Key | Step::Machinery(_))
+                })
+            })
             .map(|(id, _)| id)
             .collect();
         largest.sort_by_key(|id| (std::cmp::Reverse(patterns.get(*id).retained_bytes), *id));
@@ -146,14 +189,16 @@ impl Context<'_> {
         let mut places = Vec::new();
         for at in 0..chain.len() {
             if let Some(mut binding) = binding_at(self.heap, &chain, at) {
-                binding.path = self.path(&chain, at, id);
+                binding.path = self.writer.path(&chain, at, id);
                 places.push(at);
                 bindings.push(binding);
             }
         }
         let innermost = places.first().copied().unwrap_or(chain.len());
         let between = &chain[..innermost.min(chain.len())];
-        let how = if between.iter().any(|link| link.kind == ReferenceKind::Slot && self.heap.text(link.name) == "__traceback__") {
+        let how = if between.iter().any(|link| {
+            link.kind == ReferenceKind::Slot && self.heap.text(link.name) == "__traceback__"
+        }) {
             How::Raised
         } else {
             let items = between.iter().filter(|link| link.kind.is_item()).count() as u32;
@@ -165,21 +210,42 @@ impl Context<'_> {
         };
         let holder = self.holder(&bindings);
         let series = self.growth.series(pattern);
-        let number = |counts: &Counts| if rise == Some(Rise::Entries) { counts.entries } else { counts.count };
+        let number = |counts: &Counts| {
+            if rise == Some(Rise::Entries) {
+                counts.entries
+            } else {
+                counts.count
+            }
+        };
         let counts: Vec<u64> = series.iter().map(number).collect();
         let retained_bytes: Vec<u64> = series.iter().map(|counts| counts.retained_bytes).collect();
         let types = patterns.types(id);
         let (held_type, held_count) = match (rise, types.first()) {
-            (Some(Rise::Entries), _) => self.most_common_item(pattern.sample).unwrap_or_else(|| ("object".to_owned(), counts.last().copied().unwrap_or_default())),
+            (Some(Rise::Entries), _) => {
+                self.most_common_item(pattern.sample).unwrap_or_else(|| {
+                    (
+                        "object".to_owned(),
+                        counts.last().copied().unwrap_or_default(),
+                    )
+                })
+            }
             (_, Some(&(type_index, count, _))) => (self.heap.type_name(type_index), count),
             (_, None) => ("object".to_owned(), pattern.count),
         };
-        let mut access_path = self.path(&chain, 0, id);
+        let mut access_path = self.writer.path(&chain, 0, id);
         if rise == Some(Rise::Entries) {
             access_path.push_str("[*]");
         }
-        let territory = bindings.get(holder).map_or(Territory::StandardLibrary, |binding| self.territory(binding));
-        let growing = if rise == Some(Rise::Bytes) { &retained_bytes } else { &counts };
+        let territory = bindings
+            .get(holder)
+            .map_or(Territory::StandardLibrary, |binding| {
+                self.territory(binding)
+            });
+        let growing = if rise == Some(Rise::Bytes) {
+            &retained_bytes
+        } else {
+            &counts
+        };
         Some(Holding {
             identity: pattern.identity,
             access_path,
@@ -192,7 +258,7 @@ impl Context<'_> {
             flattens: flattens(growing),
             counts,
             retained_bytes,
-            chain: self.hops(&chain[..]),
+            chain: self.writer.hops(&chain),
             territory,
             holds_foreign: self.holds_foreign(pattern.sample),
             bindings,
@@ -203,7 +269,10 @@ impl Context<'_> {
     fn holder(&self, bindings: &[NamedBinding]) -> usize {
         let mut holder = 0;
         while let (Some(inner), Some(outer)) = (bindings.get(holder), bindings.get(holder + 1)) {
-            let is_attribute = matches!(inner.kind, BindingKind::InstanceAttribute | BindingKind::Slot);
+            let is_attribute = matches!(
+                inner.kind,
+                BindingKind::InstanceAttribute | BindingKind::Slot
+            );
             if !is_attribute || outer.object != inner.owner || !self.is_reusable(inner, outer) {
                 break;
             }
@@ -218,39 +287,60 @@ impl Context<'_> {
         fn package(module: &str) -> &str {
             module.split('.').next().unwrap_or_default()
         }
-        if package(&inner.module) != package(&outer.module) && self.territory(inner) != Territory::User {
+        if package(&inner.module) != package(&outer.module)
+            && self.territory(inner) != Territory::User
+        {
             return true;
         }
-        if !matches!(outer.kind, BindingKind::ModuleGlobal | BindingKind::ClassAttribute) {
+        if !matches!(
+            outer.kind,
+            BindingKind::ModuleGlobal | BindingKind::ClassAttribute
+        ) {
             return false;
         }
         let class = self.heap.type_index(inner.owner);
-        let is_bound_by_name = |object: ObjectId| {
-            let referrer = self.analysis.chains.referrer(object);
-            referrer.is_some_and(|(referrer, label)| {
-                label.kind() == ReferenceKind::DictValue
-                    && (self.heap.names().module_of.contains_key(&referrer)
-                        || self.analysis.chains.referrer(referrer).is_some_and(|(owner, label)| {
-                            label.kind() == ReferenceKind::Namespace && self.heap.names().type_objects.contains_key(&owner)
-                        }))
-            })
-        };
-        self.heap.objects().filter(|&object| self.heap.type_index(object) == class && is_bound_by_name(object)).nth(1).is_some()
+        let is_bound_by_name =
+            |object: ObjectId| {
+                let referrer = self.analysis.chains.referrer(object);
+                referrer.is_some_and(|(referrer, label)| {
+                    label.kind() == ReferenceKind::DictValue
+                        && (self.heap.names().module_of.contains_key(&referrer)
+                            || self.analysis.chains.referrer(referrer).is_some_and(
+                                |(owner, label)| {
+                                    label.kind() == ReferenceKind::Namespace
+                                        && self.heap.names().type_objects.contains_key(&owner)
+                                },
+                            ))
+                })
+            };
+        self.heap
+            .objects()
+            .filter(|&object| self.heap.type_index(object) == class && is_bound_by_name(object))
+            .nth(1)
+            .is_some()
     }
 
     fn territory(&self, binding: &NamedBinding) -> Territory {
         match &binding.function {
             Some(function) => self.territories.of_file(&function.file),
-            None => self.territories.of_file(module_file(self.heap, &binding.module).unwrap_or_default()),
+            None => self
+                .territories
+                .of_file(module_file(self.heap, &binding.module).unwrap_or_default()),
         }
     }
 
     fn most_common_item(&self, container: ObjectId) -> Option<(String, u64)> {
         let mut counts: rustc_hash::FxHashMap<u32, u64> = rustc_hash::FxHashMap::default();
-        for reference in self.heap.references(container).filter(|reference| reference.label.kind().is_item() && reference.label.kind() != ReferenceKind::DictKey) {
-            *counts.entry(self.heap.type_index(reference.target)).or_default() += 1;
+        for reference in self.heap.references(container).filter(|reference| {
+            reference.label.kind().is_item() && reference.label.kind() != ReferenceKind::DictKey
+        }) {
+            *counts
+                .entry(self.heap.type_index(reference.target))
+                .or_default() += 1;
         }
-        let (type_index, count) = counts.into_iter().max_by_key(|&(type_index, count)| (count, std::cmp::Reverse(type_index)))?;
+        let (type_index, count) = counts
+            .into_iter()
+            .max_by_key(|&(type_index, count)| (count, std::cmp::Reverse(type_index)))?;
         Some((self.heap.type_name(type_index), count))
     }
 
@@ -262,7 +352,10 @@ impl Context<'_> {
         while let Some(&object) = found.get(next) {
             next += 1;
             for reference in self.heap.references(object) {
-                let says_nothing = matches!(reference.label.kind(), ReferenceKind::Machinery | ReferenceKind::Type);
+                let says_nothing = matches!(
+                    reference.label.kind(),
+                    ReferenceKind::Machinery | ReferenceKind::Type
+                );
                 if found.len() >= most {
                     return found;
                 }
@@ -284,7 +377,8 @@ impl Context<'_> {
             } else if let Some(&type_index) = names.type_objects.get(&object) {
                 self.heap.text(names.types[type_index as usize].qualname)
             } else {
-                self.heap.text(names.types[self.heap.type_index(object) as usize].qualname)
+                self.heap
+                    .text(names.types[self.heap.type_index(object) as usize].qualname)
             };
             let last = qualname.rsplit('.').next().unwrap_or_default();
             if !last.is_empty() && !held.iter().any(|known| known == last) {
@@ -306,176 +400,15 @@ impl Context<'_> {
             if let Some(function) = named_function(self.heap, object) {
                 return self.territories.of_file(&function.file) != Territory::StandardLibrary;
             }
-            let type_index = names.type_objects.get(&object).copied().unwrap_or_else(|| self.heap.type_index(object));
-            let Some(row) = names.types.get(type_index as usize) else { return false };
+            let type_index = names
+                .type_objects
+                .get(&object)
+                .copied()
+                .unwrap_or_else(|| self.heap.type_index(object));
+            let Some(row) = names.types.get(type_index as usize) else {
+                return false;
+            };
             is_foreign_module(self.heap.text(row.module))
         })
     }
-
-    /// The access path of `links[from].object`, written from its root anchor. `id` is the pattern of `links[0].object`. Where a
-    /// path leads through one object only, its key is written as it is; else `[*]`.
-    fn path(&self, links: &[Link], from: usize, id: PatternId) -> String {
-        let is_single = self.singles(links, id);
-        let mut steps: Vec<String> = Vec::new();
-        for (at, link) in links.iter().enumerate().skip(from) {
-            if let Some(anchor) = self.anchor(link) {
-                return self.written(anchor, steps);
-            }
-            let above = links.get(at + 1);
-            let exact = at > 0 && is_single.get(at).copied().unwrap_or_default();
-            steps.push(self.step(link, above, exact));
-        }
-        self.written("<native>".to_owned(), steps)
-    }
-
-    fn written(&self, anchor: String, steps: Vec<String>) -> String {
-        steps.into_iter().rev().fold(anchor, |mut path, step| {
-            path.push_str(&step);
-            path
-        })
-    }
-
-    /// For each link whether it is the only one at its access path.
-    fn singles(&self, links: &[Link], id: PatternId) -> Vec<bool> {
-        let patterns = &self.analysis.patterns;
-        let counts: Vec<u64> = patterns.ancestors(id).map(|(_, pattern)| pattern.count).collect();
-        // A recursion makes the chain longer than the path: then nothing is said to be single.
-        if counts.len() != links.len() + 1 {
-            return vec![false; links.len()];
-        }
-        counts.iter().take(links.len()).map(|&count| count == 1).collect()
-    }
-
-    /// Where a written path starts: a module; or the function, frame or cache that the link names by itself.
-    fn anchor(&self, link: &Link) -> Option<String> {
-        let heap = self.heap;
-        let names = heap.names();
-        if let Some(&row) = names.module_of.get(&link.object) {
-            let module = heap.text(names.modules[row as usize].name);
-            return Some(module.to_owned());
-        }
-        let binding = match link.kind {
-            ReferenceKind::Default | ReferenceKind::KeywordDefault => "<default>",
-            ReferenceKind::FreeVariable => "<closure>",
-            ReferenceKind::Local => "<local>",
-            ReferenceKind::Cache => "<cache>",
-            _ => return None,
-        };
-        let bound = binding_at(heap, std::slice::from_ref(link), 0)?;
-        let function = bound.function?;
-        let qualname = function.qualname.replace(".<locals>", "");
-        let anchor = format!("{}.{qualname}.{binding}", function.module);
-        Some(if bound.name.is_empty() { anchor } else { format!("{anchor}.{}", bound.name) })
-    }
-
-    fn step(&self, link: &Link, above: Option<&Link>, exact: bool) -> String {
-        use ReferenceKind::*;
-        let name = self.heap.text(link.name);
-        let referrer_is_namespace =
-            above.is_some_and(|above| above.kind == Namespace) || self.heap.names().module_of.contains_key(&link.referrer);
-        match link.kind {
-            Namespace | CellContents | Root => String::new(),
-            DictValue if referrer_is_namespace => format!(".{name}"),
-            Attribute | Machinery => format!(".{name}"),
-            Slot => match name {
-                "__self__" => ".<self>".to_owned(),
-                "__traceback__" => ".<traceback>".to_owned(),
-                "tb_next" | "tb_frame" => String::new(),
-                "args" if self.heap.type_name(self.heap.type_index(link.referrer)) == "functools.partial" => ".<args>".to_owned(),
-                name => format!(".{name}"),
-            },
-            DictKey => ".<key>".to_owned(),
-            SetMember => ".<set>".to_owned(),
-            ListItem | TupleItem | DequeItem | DictValue | DictValueOfInteger | DictValueOfOther if !exact => "[*]".to_owned(),
-            _ => self.reference(link, above),
-        }
-    }
-
-    /// A reference as it is.
-    fn reference(&self, link: &Link, above: Option<&Link>) -> String {
-        use ReferenceKind::*;
-        let name = self.heap.text(link.name);
-        match link.kind {
-            ListItem | TupleItem | DequeItem => format!("[{}]", link.name.0),
-            DictValueOfInteger => format!("[{name}]"),
-            DictValue if above.is_none_or(|above| above.kind != Namespace) && !self.heap.names().module_of.contains_key(&link.referrer) => {
-                format!("[{}]", python_text(name))
-            }
-            DictValueOfOther => match self.heap.type_name(link.name.0).as_str() {
-                "?" => "[*]".to_owned(),
-                type_name => format!("[<{type_name}>]"),
-            },
-            DictValue | Attribute | Slot | Machinery => format!(".{name}"),
-            DictKey => ".<key>".to_owned(),
-            SetMember => ".<set>".to_owned(),
-            FreeVariable => format!(".<closure>.{name}"),
-            Default | KeywordDefault => format!(".<default>.{name}"),
-            Local => format!(".<local>.{name}"),
-            Cache => ".<cache>".to_owned(),
-            Type => ".__class__".to_owned(),
-            Other | Stack => ".?".to_owned(),
-            Namespace | CellContents | Root => String::new(),
-        }
-    }
-
-    /// The chain as it is shown: namespaces and cells stand for what they belong to.
-    fn hops(&self, links: &[Link]) -> Vec<Hop> {
-        let names = self.heap.names();
-        let mut hops = Vec::new();
-        let mut at = 0;
-        while let Some(link) = links.get(at) {
-            if names.module_of.contains_key(&link.object) && at > 0 && names.modules.iter().any(|row| row.object == Some(link.object)) {
-                break;
-            }
-            let above = links.get(at + 1);
-            let reference = self.reference(link, above);
-            if reference.is_empty() {
-                at += 1;
-                continue;
-            }
-            let through = above.filter(|above| above.kind == ReferenceKind::Namespace && link.kind == ReferenceKind::DictValue);
-            let referrer = through.map_or(link.referrer, |above| above.referrer);
-            hops.push(Hop { object: self.object(referrer), reference });
-            at += if through.is_some() { 2 } else { 1 };
-        }
-        hops
-    }
-
-    /// What an object is called in a chain.
-    fn object(&self, object: ObjectId) -> String {
-        let names = self.heap.names();
-        if let Some(&row) = names.module_of.get(&object) {
-            return format!("module {}", self.heap.text(names.modules[row as usize].name));
-        }
-        if let Some(function) = named_function(self.heap, object) {
-            return format!("function {}.{}", function.module, function.qualname);
-        }
-        if let Some(&type_index) = names.type_objects.get(&object) {
-            return format!("class {}", self.heap.type_name(type_index));
-        }
-        if let Some(code) = names.frames.get(&object).and_then(|frame| frame.code).and_then(|code| names.codes.get(&code)) {
-            return format!("frame {}", self.heap.text(code.qualname));
-        }
-        self.heap.type_name(self.heap.type_index(object))
-    }
-}
-
-/// A text as Python writes it.
-fn python_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut written = String::with_capacity(text.len() + 2);
-    written.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            character if character == quote => written.extend(['\\', character]),
-            character if character.is_control() => written.push_str(&format!("\\x{:02x}", character as u32)),
-            character => written.push(character),
-        }
-    }
-    written.push(quote);
-    written
 }

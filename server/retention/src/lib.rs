@@ -21,12 +21,13 @@ mod known;
 mod pattern_tree;
 mod patterns;
 mod territory;
+mod written;
 
 pub use analysis::Analysis;
 pub use binding::{BindingKind, NamedBinding, NamedClass, NamedFunction};
 pub use chains::Chains;
 pub use dominators::Dominators;
 pub use growth::{PatternCounts, PatternKey};
-pub use holding::{Hop, Holding, How, holdings};
+pub use holding::{Holding, Hop, How, holdings};
 pub use patterns::{Pattern, PatternId, Patterns, Step};
 pub use territory::{Territories, Territory};

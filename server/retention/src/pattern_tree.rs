@@ -27,7 +27,13 @@ impl Pattern {
 }
 
 /// The step from `referrer`, which hangs at `above`, to `object`.
-pub(crate) fn step_of(heap: &Heap, above: &Pattern, object: ObjectId, referrer: ObjectId, label: Label) -> Step {
+pub(crate) fn step_of(
+    heap: &Heap,
+    above: &Pattern,
+    object: ObjectId,
+    referrer: ObjectId,
+    label: Label,
+) -> Step {
     use ReferenceKind::*;
     let names = heap.names();
     if let Some(&row) = names.module_of.get(&object) {
@@ -52,7 +58,8 @@ pub(crate) fn step_of(heap: &Heap, above: &Pattern, object: ObjectId, referrer: 
         Slot => Step::Slot(name),
         // A dictionary that was reached as a namespace holds names; any other holds entries.
         DictValue if matches!(above.step, Step::Through | Step::Module(_)) => Step::Name(name),
-        ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger | DictValueOfOther => Step::Item,
+        ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger
+        | DictValueOfOther => Step::Item,
         DictKey => Step::Key,
         FreeVariable => Step::FreeVariable(name),
         Default | KeywordDefault => Step::Default(name),
@@ -67,8 +74,16 @@ pub(crate) fn step_of(heap: &Heap, above: &Pattern, object: ObjectId, referrer: 
 impl Step {
     /// A step that a data structure can repeat without end.
     fn can_recur(self) -> bool {
-        matches!(self, Self::Name(_) | Self::Slot(_) | Self::Item | Self::Key | Self::FreeVariable(_) | Self::Local(_) | Self::Other)
-            || matches!(self, Self::Machinery(_) | Self::Frame(_))
+        matches!(
+            self,
+            Self::Name(_)
+                | Self::Slot(_)
+                | Self::Item
+                | Self::Key
+                | Self::FreeVariable(_)
+                | Self::Local(_)
+                | Self::Other
+        ) || matches!(self, Self::Machinery(_) | Self::Frame(_))
     }
 
     fn hash_into(self, heap: &Heap, hasher: &mut FxHasher) {
@@ -99,7 +114,13 @@ impl Patterns {
     /// The node below `above`, made on first use. Where the same step to the same type stands twice above already (a linked
     /// list, a tree, a chain of tracebacks), the second of these is taken again: the tree stays finite, and the first
     /// level's counts stay exact.
-    pub(crate) fn child(&mut self, heap: &Heap, above: PatternId, step: Step, type_index: u32) -> PatternId {
+    pub(crate) fn child(
+        &mut self,
+        heap: &Heap,
+        above: PatternId,
+        step: Step,
+        type_index: u32,
+    ) -> PatternId {
         // Only a recursion depends on the type: for all else the first key finds the node.
         if let Some(&known) = self.children.get(&(above, step, u32::MAX)) {
             if !step.can_recur() || self.get(known).first_type == type_index {
@@ -109,13 +130,22 @@ impl Patterns {
                 return known;
             }
         }
-        let repeated = step.can_recur().then(|| self.repeated(above, step, type_index)).flatten();
+        let repeated = step
+            .can_recur()
+            .then(|| self.repeated(above, step, type_index))
+            .flatten();
         let existing = repeated.or_else(|| self.children.get(&(above, step, u32::MAX)).copied());
         let node = existing.unwrap_or_else(|| {
             let mut hasher = FxHasher::default();
             hasher.write_u64(self.get(above).identity);
             step.hash_into(heap, &mut hasher);
-            self.nodes.push(Pattern { parent: above, step, first_type: type_index, identity: hasher.finish(), ..Pattern::root() });
+            self.nodes.push(Pattern {
+                parent: above,
+                step,
+                first_type: type_index,
+                identity: hasher.finish(),
+                ..Pattern::root()
+            });
             PatternId(self.nodes.len() as u32 - 1)
         });
         self.children.entry((above, step, u32::MAX)).or_insert(node);

@@ -99,22 +99,42 @@ impl Patterns {
     ///
     /// # Errors
     /// [`Cancelled`].
-    pub fn of(heap: &Heap, chains: &Chains, dominators: &Dominators, cancel: &Cancel) -> Result<Self, Cancelled> {
-        let mut patterns = Self { nodes: vec![Pattern::root()], by_type: FxHashMap::default(), children: FxHashMap::default() };
+    pub fn of(
+        heap: &Heap,
+        chains: &Chains,
+        dominators: &Dominators,
+        cancel: &Cancel,
+    ) -> Result<Self, Cancelled> {
+        let mut patterns = Self {
+            nodes: vec![Pattern::root()],
+            by_type: FxHashMap::default(),
+            children: FxHashMap::default(),
+        };
         let mut pattern_of = vec![PatternId::ROOT; heap.reachable_len()];
         for (done, object) in chains.order().enumerate() {
             if done % (1 << 16) == 0 {
                 cancel.check()?;
             }
-            let Some((referrer, label)) = chains.referrer(object) else { continue };
+            let Some((referrer, label)) = chains.referrer(object) else {
+                continue;
+            };
             let above = pattern_of[referrer.index()];
-            let step = step_of(heap, &patterns.nodes[above.index()], object, referrer, label);
+            let step = step_of(
+                heap,
+                &patterns.nodes[above.index()],
+                object,
+                referrer,
+                label,
+            );
             let pattern = patterns.child(heap, above, step, heap.type_index(object));
             pattern_of[object.index()] = pattern;
 
             let retained = dominators.retained_bytes(object);
             let is_topmost = pattern_of[dominators.immediate(object).index()] != pattern;
-            let entries = heap.references(object).filter(|reference| reference.label.kind().is_item()).count() as u64;
+            let entries = heap
+                .references(object)
+                .filter(|reference| reference.label.kind().is_item())
+                .count() as u64;
             let node = &mut patterns.nodes[pattern.index()];
             if node.count == 0 || retained > dominators.retained_bytes(node.sample) {
                 node.sample = object;
@@ -122,7 +142,10 @@ impl Patterns {
             node.count += 1;
             node.entries += entries;
             node.shallow_bytes += heap.shallow_bytes(object);
-            let of_type = patterns.by_type.entry((pattern, heap.type_index(object))).or_default();
+            let of_type = patterns
+                .by_type
+                .entry((pattern, heap.type_index(object)))
+                .or_default();
             of_type.count += 1;
             if is_topmost {
                 node.retained_bytes = node.retained_bytes.saturating_add(retained);
@@ -161,7 +184,9 @@ impl Patterns {
             .filter(|((owner, _), _)| *owner == pattern)
             .map(|((_, type_index), of_type)| (*type_index, of_type.count, of_type.retained_bytes))
             .collect();
-        types.sort_by_key(|&(type_index, count, retained)| (std::cmp::Reverse((retained, count)), type_index));
+        types.sort_by_key(|&(type_index, count, retained)| {
+            (std::cmp::Reverse((retained, count)), type_index)
+        });
         types
     }
 }

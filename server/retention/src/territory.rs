@@ -40,5 +40,8 @@ impl Territories {
 
 fn is_inside(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches(['/', '\\']);
-    !folder.is_empty() && path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(['/', '\\']))
+    !folder.is_empty()
+        && path
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with(['/', '\\']))
 }

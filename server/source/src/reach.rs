@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::imports::{Meaning, Receiver};
 use crate::project::{At, FileId, Project};
-use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, ScopeKind, Sym};
+use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym};
 use crate::scopes::owner;
 
 /// How surely an expression reaches the binding; surest first.
@@ -51,6 +51,8 @@ pub(crate) enum Place {
     OfFunction { function: At, name: String },
     /// The function itself: for caches, and callers.
     Function(At),
+    /// What the function returns.
+    Result(At),
 }
 
 impl Place {
@@ -58,7 +60,7 @@ impl Place {
     pub(crate) fn name<'s>(&'s self, project: &'s Project<'_>) -> &'s str {
         match self {
             Self::Variable { name, .. } | Self::Attribute { name, .. } | Self::OfFunction { name, .. } => name,
-            Self::Function(at) => project.tree(at.file).map_or("", |tree| tree.name(tree.scope(at.scope).name)),
+            Self::Function(at) | Self::Result(at) => project.tree(at.file).map_or("", |tree| tree.name(tree.scope(at.scope).name)),
         }
     }
 }
@@ -69,16 +71,31 @@ const ITEM_METHODS: &[&str] = &["setdefault", "get", "__getitem__", "peek", "pee
 const ITEMS_METHODS: &[&str] = &["values", "items", "keys", "copy", "__iter__"];
 const ITEMS_FUNCTIONS: &[&str] = &["list", "tuple", "sorted", "reversed", "iter", "enumerate", "set", "zip", "next", "islice"];
 
+/// Helpers and attributes that a binding is handed to, at most.
+const MOST_ROOTS: usize = 64;
+
 /// Finds what expressions reach, from several roots at once.
 pub(crate) struct Tracer<'s, 'a> {
     pub(crate) project: &'s Project<'a>,
     pub(crate) roots: Vec<Root>,
+    /// Other names that files import the roots by.
+    pub(crate) aliases: FxHashSet<String>,
     variables: RefCell<FxHashMap<(At, Sym), Option<Reach>>>,
 }
 
 impl<'s, 'a> Tracer<'s, 'a> {
     pub(crate) fn new(project: &'s Project<'a>, roots: Vec<Root>) -> Self {
-        Self { project, roots, variables: RefCell::default() }
+        Self { project, roots, aliases: FxHashSet::default(), variables: RefCell::default() }
+    }
+
+    /// Adds a root; whether it is a new one. What was remembered without it is forgotten.
+    pub(crate) fn add_root(&mut self, root: Root) -> bool {
+        let new = self.roots.len() < MOST_ROOTS && !self.roots.iter().any(|known| known.place == root.place);
+        if new {
+            self.roots.push(root);
+            self.variables.borrow_mut().clear();
+        }
+        new
     }
 
     /// What `node`, used in `scope`, reaches.
@@ -102,25 +119,37 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
-        match owner(tree, scope, name) {
-            Some((owner, binders)) => {
-                let at = At { file, scope: owner };
-                let imported = binders.iter().any(|binder| matches!(binder, Binder::Import(_)));
-                let defined = binders.iter().any(|binder| matches!(binder, Binder::Definition(_)));
-                self.root_variable(at, tree.name(name)).or_else(|| {
-                    if imported || (defined && self.wants_functions()) { self.meant(file, None, name, scope) } else { None }
-                }).or_else(|| self.variable(at, name))
-            }
-            None => self.meant(file, None, name, scope),
-        }
+        let Some((owner, binders)) = owner(tree, scope, name) else { return self.meant(file, None, name, scope) };
+        let at = At { file, scope: owner };
+        self.root_variable(at, tree.name(name))
+            .or_else(|| {
+                binders.iter().find_map(|binder| match *binder {
+                    Binder::Import(index) => {
+                        let import = tree.imports.get(index as usize)?;
+                        self.could_mean(import.name.as_deref()?).then(|| self.meant(file, None, name, scope))?
+                    }
+                    Binder::Definition(scope) => {
+                        self.root_of(|place| *place == Place::Function(At { file, scope }), Sureness::Resolved)
+                    }
+                    Binder::Act(_) | Binder::Parameter(_) => None,
+                })
+            })
+            .or_else(|| self.variable(at, name))
     }
 
-    fn wants_functions(&self) -> bool {
-        self.roots.iter().any(|root| matches!(root.place, Place::Function(_)))
+    /// Whether a name of another file is worth resolving: files are parsed for it.
+    fn could_mean(&self, name: &str) -> bool {
+        self.aliases.contains(name) || self.roots.iter().any(|root| root.place.name(self.project) == name)
     }
 
     /// What a name or dotted name reaches by what it means.
     fn meant(&self, file: FileId, node: Option<NodeId>, name: Sym, scope: ScopeId) -> Option<Reach> {
+        if node.is_some() || self.project.tree(file).is_some_and(|tree| crate::scopes::owner(tree, scope, name).is_none()) {
+            let text = self.project.tree(file)?.name(name);
+            if !self.could_mean(text) {
+                return None;
+            }
+        }
         let meaning = match node {
             Some(node) => self.project.meaning(file, node, scope)?,
             None => self.project.name_meaning(file, name, scope)?,
@@ -138,6 +167,26 @@ impl<'s, 'a> Tracer<'s, 'a> {
     fn root_of(&self, fits: impl Fn(&Place) -> bool, sureness: Sureness) -> Option<Reach> {
         let root = self.roots.iter().find(|root| fits(&root.place))?;
         Some(Reach { depth: root.depth, sureness })
+    }
+
+    /// Whether the target of an assignment is the binding itself, and how surely.
+    pub(crate) fn is_binding(&self, file: FileId, target: NodeId, scope: ScopeId) -> Option<Sureness> {
+        let tree = self.project.tree(file)?;
+        let reach = match tree.node(target) {
+            Node::Name(name) => {
+                let at = At { file, scope: owner(tree, scope, name)?.0 };
+                self.root_variable(at, tree.name(name))?
+            }
+            Node::Attribute { .. } => self.reach(file, target, scope)?,
+            Node::Subscript { of, key } => self.named_item(file, of, key, scope)?,
+            _ => return None,
+        };
+        (reach.depth == 0).then_some(reach.sureness)
+    }
+
+    /// What the attribute `name` of `of` reaches, as `getattr` and `setattr` mean it.
+    pub(crate) fn named_attribute(&self, file: FileId, of: NodeId, name: &str, scope: ScopeId) -> Option<Reach> {
+        self.attribute(file, of, of, name, scope)
     }
 
     fn root_variable(&self, at: At, name: &str) -> Option<Reach> {
@@ -206,23 +255,22 @@ impl<'s, 'a> Tracer<'s, 'a> {
         self.returned(file, callee, scope)
     }
 
-    /// What a function of the program returns, if it is short and plain: `def registry(): return REGISTRY`.
+    /// What a call of an accessor gives: `def registry(): return REGISTRY`.
     fn returned(&self, file: FileId, callee: NodeId, scope: ScopeId) -> Option<Reach> {
-        let Some(Meaning::Function(function)) = self.project.meaning(file, callee, scope) else { return None };
-        if self.roots.iter().any(|root| root.place == Place::Function(function)) {
-            return None;
-        }
-        let tree = self.project.tree(function.file)?;
-        // The name "return" cannot be a variable's: a place for what this function returns.
-        let key = (function, tree.scope(function.scope).name);
-        if let Some(known) = self.variables.borrow().get(&key) {
-            return *known;
-        }
-        self.variables.borrow_mut().insert(key, None);
-        let returns = tree.returns(function.scope);
-        let reach = returns.filter_map(|value| self.reach(function.file, value, function.scope)).min_by_key(|reach| reach.sureness);
-        self.variables.borrow_mut().insert(key, reach);
-        reach
+        let tree = self.project.tree(file)?;
+        let name = tree.last_name(callee)?;
+        self.roots.iter().find_map(|root| {
+            let Place::Result(function) = root.place else { return None };
+            if root.place.name(self.project) != name {
+                return None;
+            }
+            let sureness = match (self.project.meaning(file, callee, scope), tree.node(callee)) {
+                (Some(Meaning::Function(meant)), _) => (meant == function).then_some(Sureness::Resolved),
+                (_, Node::Attribute { of, .. }) => self.method_sureness(file, of, name, scope, function),
+                _ => None,
+            };
+            Some(Reach { depth: root.depth, sureness: sureness.filter(|sureness| *sureness < Sureness::NameOnly)? })
+        })
     }
 
     /// `globals()["NAME"]`, `self.__dict__["attr"]`, `vars(x)["attr"]`.
@@ -286,8 +334,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
             }
         };
         match self.project.receiver(file, of, scope) {
-            Receiver::SelfOf(class) => of_class(class),
-            Receiver::InstanceOf(class) => of_class(class),
+            Receiver::SelfOf(class) | Receiver::InstanceOf(class) => of_class(class),
             Receiver::ClassItself(class) if on_class || self.project.is_metaclass(class) => of_class(class),
             // `self` of a metaclass's instance, and `cls.__new__(cls)`: the class is at hand, the instance is not.
             Receiver::ClassItself(_) | Receiver::Other => None,
@@ -333,16 +380,5 @@ impl Reach {
     /// An item of what is reached.
     fn item(self) -> Self {
         Self { depth: self.depth + 1, ..self }
-    }
-}
-
-impl crate::python::Tree {
-    /// The values that a function returns.
-    fn returns(&self, function: ScopeId) -> impl Iterator<Item = NodeId> {
-        let is_function = self.scope(function).kind == ScopeKind::Function;
-        self.acts.iter().filter(move |act| is_function && act.scope == function).filter_map(|act| match act.deed {
-            Deed::Return(value) => Some(value),
-            _ => None,
-        })
     }
 }

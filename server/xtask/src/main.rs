@@ -15,7 +15,11 @@ mod workspace;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "The chores of the heldby project", max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    about = "The chores of the heldby project",
+    max_term_width = 100
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Chore,

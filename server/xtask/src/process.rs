@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 
 /// Runs a program that talks to the terminal itself.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }
@@ -23,7 +25,12 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
     if !output.status.success() {
         let said = [text(&output.stdout), text(&output.stderr)].join("\n");
-        bail!("`{}` failed ({}):\n{}", shown(command), output.status, said.trim());
+        bail!(
+            "`{}` failed ({}):\n{}",
+            shown(command),
+            output.status,
+            said.trim()
+        );
     }
     Ok(text(&output.stdout))
 }
@@ -33,5 +40,8 @@ pub(crate) fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let program = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(program).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    words
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -34,13 +34,25 @@ impl Interpreter {
         const QUESTION: &str = "import platform, sys\n\
             print(sys.executable, platform.python_version(), sys.version_info[0], sys.version_info[1], \
             platform.python_implementation(), sep='\\n')";
-        let output = Command::new(program).args(["-I", "-c", QUESTION]).stdin(Stdio::null()).output().ok()?;
+        let output = Command::new(program)
+            .args(["-I", "-c", QUESTION])
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
-        let [executable, version, "3", minor, "CPython"] = text.lines().collect::<Vec<_>>()[..] else {
+        let [executable, version, "3", minor, "CPython"] = text.lines().collect::<Vec<_>>()[..]
+        else {
             return None;
         };
-        let minor = minor.parse().ok().filter(|minor| SUPPORTED.contains(minor))?;
-        Some(Self { executable: executable.into(), minor, version: version.to_owned() })
+        let minor = minor
+            .parse()
+            .ok()
+            .filter(|minor| SUPPORTED.contains(minor))?;
+        Some(Self {
+            executable: executable.into(),
+            minor,
+            version: version.to_owned(),
+        })
     }
 
     pub(crate) fn command(&self) -> Command {
@@ -77,10 +89,16 @@ fn pyenv() -> Vec<Interpreter> {
     let Some(root) = root.or_else(|| std::env::home_dir().map(|home| home.join(".pyenv"))) else {
         return Vec::new();
     };
-    let Ok(entries) = fs::read_dir(root.join("versions")) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(root.join("versions")) else {
+        return Vec::new();
+    };
     let mut folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     folders.sort();
-    folders.iter().rev().filter_map(|folder| Interpreter::at(folder.join("bin").join("python3"))).collect()
+    folders
+        .iter()
+        .rev()
+        .filter_map(|folder| Interpreter::at(folder.join("bin").join("python3")))
+        .collect()
 }
 
 /// A virtual environment with exactly what a requirements file names. It is made once, and again when the file or
@@ -94,19 +112,25 @@ pub(crate) fn environment(
     let wanted = format!(
         "{}\n{interpreter}\n{}",
         interpreter.executable.display(),
-        fs::read_to_string(requirements).with_context(|| format!("cannot read {}", requirements.display()))?
+        fs::read_to_string(requirements)
+            .with_context(|| format!("cannot read {}", requirements.display()))?
     );
     let stamp = folder.join("made-from.txt");
-    let python = if cfg!(windows) { folder.join("Scripts/python.exe") } else { folder.join("bin/python") };
-    if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
-        if let Some(made) = Interpreter::at(&python) {
-            return Ok(made);
-        }
+    let python = if cfg!(windows) {
+        folder.join("Scripts/python.exe")
+    } else {
+        folder.join("bin/python")
+    };
+    if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted)
+        && let Some(made) = Interpreter::at(&python)
+    {
+        return Ok(made);
     }
 
     announce();
     if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     process::run_quietly(interpreter.command().args(["-m", "venv"]).arg(folder)).with_context(|| {
         format!(
@@ -116,12 +140,25 @@ pub(crate) fn environment(
         )
     })?;
     let Some(made) = Interpreter::at(&python) else {
-        bail!("the virtual environment in {} does not start", folder.display());
+        bail!(
+            "the virtual environment in {} does not start",
+            folder.display()
+        );
     };
     let mut install = made.command();
-    install.args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--requirement"]);
+    install.args([
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--quiet",
+        "--requirement",
+    ]);
     process::run_quietly(install.arg(requirements)).with_context(|| {
-        format!("pip could not install {}: is there a way to the Python package index?", requirements.display())
+        format!(
+            "pip could not install {}: is there a way to the Python package index?",
+            requirements.display()
+        )
     })?;
     fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(made)
@@ -129,7 +166,14 @@ pub(crate) fn environment(
 
 /// Keeps what the user's shell says about Python away from a program of ours.
 fn isolate(command: &mut Command) {
-    for name in ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONOPTIMIZE", "VIRTUAL_ENV"] {
+    for name in [
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONINSPECT",
+        "PYTHONOPTIMIZE",
+        "VIRTUAL_ENV",
+    ] {
         command.env_remove(name);
     }
 }

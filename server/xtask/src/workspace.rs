@@ -9,7 +9,11 @@ use crate::process;
 
 /// The folder of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+        .to_path_buf()
 }
 
 /// The target folder: `CARGO_TARGET_DIR`, or `target` in the workspace.
@@ -44,7 +48,13 @@ pub(crate) fn build_heldby(profile: Profile) -> Result<PathBuf> {
         Profile::Release => (&["build", "--release", "--package", "heldby"], "release"),
     };
     process::run(&mut cargo(arguments))?;
-    let binary = target()?.join(folder).join(format!("heldby{}", std::env::consts::EXE_SUFFIX));
-    anyhow::ensure!(binary.is_file(), "cargo built heldby, but {} is not there", binary.display());
+    let binary = target()?
+        .join(folder)
+        .join(format!("heldby{}", std::env::consts::EXE_SUFFIX));
+    anyhow::ensure!(
+        binary.is_file(),
+        "cargo built heldby, but {} is not there",
+        binary.display()
+    );
     Ok(binary)
 }

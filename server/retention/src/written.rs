@@ -1,0 +1,231 @@
+//! Chains in words: access paths in the grammar of the report, and the hops of a chain.
+
+use heldby_heap::{Heap, ObjectId, ReferenceKind};
+
+use crate::binding::{Link, binding_at, named_function};
+use crate::{Hop, PatternId, Patterns};
+
+/// Writes chains of one heap.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    pub(crate) heap: &'a Heap,
+    pub(crate) patterns: &'a Patterns,
+}
+
+impl Writer<'_> {
+    /// The access path of `links[from].object`, written from its root anchor. `id` is the pattern of `links[0].object`. Where a
+    /// path leads through one object only, its key is written as it is; else `[*]`.
+    pub(crate) fn path(&self, links: &[Link], from: usize, id: PatternId) -> String {
+        let is_single = self.singles(links, id);
+        let mut steps: Vec<String> = Vec::new();
+        for (at, link) in links.iter().enumerate().skip(from) {
+            if let Some(anchor) = self.anchor(link) {
+                return Self::written(anchor, steps);
+            }
+            let above = links.get(at + 1);
+            let exact = at > 0 && is_single.get(at).copied().unwrap_or_default();
+            steps.push(self.step(link, above, exact));
+        }
+        Self::written("<native>".to_owned(), steps)
+    }
+
+    fn written(anchor: String, steps: Vec<String>) -> String {
+        steps.into_iter().rev().fold(anchor, |mut path, step| {
+            path.push_str(&step);
+            path
+        })
+    }
+
+    /// For each link whether it is the only one at its access path.
+    fn singles(&self, links: &[Link], id: PatternId) -> Vec<bool> {
+        let counts: Vec<u64> = self
+            .patterns
+            .ancestors(id)
+            .map(|(_, pattern)| pattern.count)
+            .collect();
+        // A recursion makes the chain longer than the path: then nothing is said to be single.
+        if counts.len() != links.len() + 1 {
+            return vec![false; links.len()];
+        }
+        counts
+            .iter()
+            .take(links.len())
+            .map(|&count| count == 1)
+            .collect()
+    }
+
+    /// Where a written path starts: a module; or the function, frame or cache that the link names by itself.
+    fn anchor(&self, link: &Link) -> Option<String> {
+        let heap = self.heap;
+        let names = heap.names();
+        if let Some(&row) = names.module_of.get(&link.object) {
+            let module = heap.text(names.modules[row as usize].name);
+            return Some(module.to_owned());
+        }
+        let binding = match link.kind {
+            ReferenceKind::Default | ReferenceKind::KeywordDefault => "<default>",
+            ReferenceKind::FreeVariable => "<closure>",
+            ReferenceKind::Local => "<local>",
+            ReferenceKind::Cache => "<cache>",
+            _ => return None,
+        };
+        let bound = binding_at(heap, std::slice::from_ref(link), 0)?;
+        let function = bound.function?;
+        let qualname = function.qualname.replace(".<locals>", "");
+        let anchor = format!("{}.{qualname}.{binding}", function.module);
+        Some(if bound.name.is_empty() {
+            anchor
+        } else {
+            format!("{anchor}.{}", bound.name)
+        })
+    }
+
+    fn step(&self, link: &Link, above: Option<&Link>, exact: bool) -> String {
+        use ReferenceKind::*;
+        let name = self.heap.text(link.name);
+        let referrer_is_namespace = above.is_some_and(|above| above.kind == Namespace)
+            || self.heap.names().module_of.contains_key(&link.referrer);
+        match link.kind {
+            Namespace | CellContents | Root => String::new(),
+            DictValue if referrer_is_namespace => format!(".{name}"),
+            Attribute | Machinery => format!(".{name}"),
+            Slot => match name {
+                "__self__" => ".<self>".to_owned(),
+                "__traceback__" => ".<traceback>".to_owned(),
+                "tb_next" | "tb_frame" => String::new(),
+                "args"
+                    if self.heap.type_name(self.heap.type_index(link.referrer))
+                        == "functools.partial" =>
+                {
+                    ".<args>".to_owned()
+                }
+                name => format!(".{name}"),
+            },
+            DictKey => ".<key>".to_owned(),
+            SetMember => ".<set>".to_owned(),
+            ListItem | TupleItem | DequeItem | DictValue | DictValueOfInteger
+            | DictValueOfOther
+                if !exact =>
+            {
+                "[*]".to_owned()
+            }
+            _ => self.reference(link, above),
+        }
+    }
+
+    /// A reference as it is.
+    fn reference(&self, link: &Link, above: Option<&Link>) -> String {
+        use ReferenceKind::*;
+        let name = self.heap.text(link.name);
+        match link.kind {
+            ListItem | TupleItem | DequeItem => format!("[{}]", link.name.0),
+            DictValueOfInteger => format!("[{name}]"),
+            DictValue
+                if above.is_none_or(|above| above.kind != Namespace)
+                    && !self.heap.names().module_of.contains_key(&link.referrer) =>
+            {
+                format!("[{}]", python_text(name))
+            }
+            DictValueOfOther => match self.heap.type_name(link.name.0).as_str() {
+                "?" => "[*]".to_owned(),
+                type_name => format!("[<{type_name}>]"),
+            },
+            DictValue | Attribute | Slot | Machinery => format!(".{name}"),
+            DictKey => ".<key>".to_owned(),
+            SetMember => ".<set>".to_owned(),
+            FreeVariable => format!(".<closure>.{name}"),
+            Default | KeywordDefault => format!(".<default>.{name}"),
+            Local => format!(".<local>.{name}"),
+            Cache => ".<cache>".to_owned(),
+            Type => ".__class__".to_owned(),
+            Other | Stack => ".?".to_owned(),
+            Namespace | CellContents | Root => String::new(),
+        }
+    }
+
+    /// The chain as it is shown: namespaces and cells stand for what they belong to.
+    pub(crate) fn hops(&self, links: &[Link]) -> Vec<Hop> {
+        let names = self.heap.names();
+        let mut hops = Vec::new();
+        let mut at = 0;
+        while let Some(link) = links.get(at) {
+            if names.module_of.contains_key(&link.object)
+                && at > 0
+                && names
+                    .modules
+                    .iter()
+                    .any(|row| row.object == Some(link.object))
+            {
+                break;
+            }
+            let above = links.get(at + 1);
+            let reference = self.reference(link, above);
+            if reference.is_empty() {
+                at += 1;
+                continue;
+            }
+            let through = above.filter(|above| {
+                above.kind == ReferenceKind::Namespace && link.kind == ReferenceKind::DictValue
+            });
+            let referrer = through.map_or(link.referrer, |above| above.referrer);
+            hops.push(Hop {
+                object: self.object(referrer),
+                reference,
+            });
+            at += if through.is_some() { 2 } else { 1 };
+        }
+        hops
+    }
+
+    /// What an object is called in a chain.
+    fn object(&self, object: ObjectId) -> String {
+        let names = self.heap.names();
+        if let Some(&row) = names.module_of.get(&object) {
+            return format!(
+                "module {}",
+                self.heap.text(names.modules[row as usize].name)
+            );
+        }
+        if let Some(function) = named_function(self.heap, object) {
+            return format!("function {}.{}", function.module, function.qualname);
+        }
+        if let Some(&type_index) = names.type_objects.get(&object) {
+            return format!("class {}", self.heap.type_name(type_index));
+        }
+        if let Some(code) = names
+            .frames
+            .get(&object)
+            .and_then(|frame| frame.code)
+            .and_then(|code| names.codes.get(&code))
+        {
+            return format!("frame {}", self.heap.text(code.qualname));
+        }
+        self.heap.type_name(self.heap.type_index(object))
+    }
+}
+
+/// A text as Python writes it.
+fn python_text(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut written = String::with_capacity(text.len() + 2);
+    written.push(quote);
+    for character in text.chars() {
+        match character {
+            '\\' => written.push_str("\\\\"),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            character if character == quote => written.extend(['\\', character]),
+            character if character.is_control() => {
+                written.push_str(&format!("\\x{:02x}", character as u32))
+            }
+            character => written.push(character),
+        }
+    }
+    written.push(quote);
+    written
+}

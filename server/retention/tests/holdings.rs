@@ -1,0 +1,232 @@
+//! What is found in a series of heaps: each test is a small program's heap, written as text.
+
+mod heap_text;
+
+use heldby_heap::Cancel;
+use heldby_retention::{Analysis, Holding, Territories, holdings};
+
+/// Holdings of a series; `NNN` in the text stands for the numbers, dump by dump.
+fn series(text: &str, numbers: &[u64]) -> Vec<Holding> {
+    let territories = Territories {
+        standard_library: vec!["/python".to_owned()],
+        library: vec!["/site-packages".to_owned()],
+    };
+    let mut earlier = Vec::new();
+    let mut found = Vec::new();
+    for (index, number) in numbers.iter().enumerate() {
+        let heap = heap_text::heap(&text.replace("NNN", &number.to_string()));
+        let analysis = Analysis::of(&heap, &Cancel::new()).expect("nobody cancels");
+        if index + 1 == numbers.len() {
+            found = holdings(&heap, &analysis, &earlier, &territories);
+        }
+        earlier.push(analysis.counts());
+    }
+    found
+}
+
+/// Access path, holder's kind and path, counts: what a user would read.
+fn said(text: &str, numbers: &[u64]) -> Vec<String> {
+    series(text, numbers)
+        .iter()
+        .map(|holding| {
+            let holder = holding
+                .bindings
+                .get(holding.holder)
+                .map_or("nobody".to_owned(), |holder| {
+                    format!("{} {}", holder.kind.word(), holder.path)
+                });
+            format!(
+                "{} of {}, held by {holder}: {:?}",
+                holding.access_path, holding.held_type, holding.counts
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_list_in_a_module_that_grows() {
+    let heap = "
+module gallery.views
+  .UPLOADS: list
+    [*]: bytes 4096 xNNN
+  .SETTINGS: dict
+    ['debug']: bool
+";
+    assert_eq!(
+        said(heap, &[4, 8, 12]),
+        [
+            "gallery.views.UPLOADS[*] of bytes, held by module-global gallery.views.UPLOADS: [4, 8, 12]"
+        ]
+    );
+    let holding = &series(heap, &[4, 8, 12])[0];
+    assert_eq!(holding.retained_bytes, [16384, 32768, 49152]);
+    let chain: Vec<String> = holding
+        .chain
+        .iter()
+        .map(|hop| format!("{}{}", hop.object, hop.reference))
+        .collect();
+    assert_eq!(chain.len(), 2);
+    assert!(chain[0].starts_with("list["), "{chain:?}");
+    assert_eq!(chain[1], "module gallery.views.UPLOADS");
+}
+
+#[test]
+fn what_does_not_rise_in_every_interval_is_silent() {
+    let heap = "
+module gallery.views
+  .UPLOADS: list
+    [*]: bytes 4096 xNNN
+";
+    assert_eq!(said(heap, &[4, 8, 8]), [""; 0]);
+    assert_eq!(said(heap, &[8, 4, 12]), [""; 0]);
+}
+
+#[test]
+fn only_the_topmost_of_what_grows_is_told() {
+    let heap = "
+module app
+  .REQUESTS: list
+    [*]: app.Request xNNN
+      .headers: dict
+        ['host']: str x2
+      .body: bytes 900
+";
+    assert_eq!(
+        said(heap, &[1, 2, 3]),
+        ["app.REQUESTS[*] of app.Request, held by module-global app.REQUESTS: [1, 2, 3]"]
+    );
+}
+
+#[test]
+fn what_fills_up_flattens() {
+    let heap = "
+module app
+  .RECENT: list
+    [*]: bytes 10 xNNN
+";
+    assert!(series(heap, &[10, 110, 128])[0].flattens);
+    assert!(!series(heap, &[10, 110, 210])[0].flattens);
+}
+
+#[test]
+fn the_holder_inside_a_librarys_class_is_the_binding_of_its_instance() {
+    let heap = "
+module app.signals
+  .stored: lib.dispatch.Signal
+    .receivers: list
+      [*]: app.Receiver xNNN
+module lib.dispatch
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        [
+            "app.signals.stored.receivers[*] of app.Receiver, held by module-global app.signals.stored: [2, 4, 6]"
+        ]
+    );
+    let bindings: Vec<String> = series(heap, &[2, 4, 6])[0]
+        .bindings
+        .iter()
+        .map(|binding| binding.path.clone())
+        .collect();
+    assert_eq!(
+        bindings,
+        ["app.signals.stored.receivers", "app.signals.stored"]
+    );
+}
+
+#[test]
+fn an_attribute_of_the_librarys_own_singleton_is_the_holder_itself() {
+    let heap = "
+module lib.watch
+  .observer: lib.watch.Observer
+    ._events: list
+      [*]: lib.watch.Event xNNN
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        [
+            "lib.watch.observer._events[*] of lib.watch.Event, held by instance-attribute lib.watch.observer._events: [2, 4, 6]"
+        ]
+    );
+}
+
+#[test]
+fn defaults_closures_and_caches_are_written_from_their_function() {
+    let heap = "
+module app
+  .log: function:app.log
+    <default>.seen: list
+      [*]: bytes xNNN
+  .handle: function:app.handle
+    <closure>.images: list
+      [*]: bytearray xNNN
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        [
+            "app.log.<default>.seen[*] of bytes, held by default-argument app.log.<default>.seen: [2, 4, 6]",
+            "app.handle.<closure>.images[*] of bytearray, held by closure app.handle.<closure>.images: [2, 4, 6]",
+        ]
+    );
+}
+
+#[test]
+fn a_local_of_a_running_frame() {
+    let heap = "
+module app
+frame app.worker
+  local jobs: list
+    [*]: app.Job xNNN
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        ["app.worker.<local>.jobs[*] of app.Job, held by local app.worker.<local>.jobs: [2, 4, 6]"]
+    );
+}
+
+#[test]
+fn a_linked_list_is_one_finding() {
+    let heap = "
+module app
+  .CHAIN: app.Node
+    /next: app.Node
+      /next: app.Node
+        /payload: list
+          [*]: bytes xNNN
+";
+    assert_eq!(said(heap, &[2, 4, 6]).len(), 1);
+}
+
+#[test]
+fn the_standard_librarys_own_bookkeeping_is_silent_unless_others_objects_grow_in_it() {
+    let heap = "
+module std.linecache
+  .cache: dict
+    [*]: str xNNN
+module std.registry
+  .handlers: list
+    [*]: app.Handler xNNN
+module app
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        [
+            "std.registry.handlers[*] of app.Handler, held by module-global std.registry.handlers: [2, 4, 6]"
+        ]
+    );
+}
+
+#[test]
+fn one_dump_tells_what_retains_most() {
+    let heap = "
+module app
+  .BIG: list
+    [*]: bytes 10000 xNNN
+  .SMALL: list
+    [*]: bytes 10 x4
+";
+    let holdings = series(heap, &[20]);
+    assert_eq!(holdings.len(), 1);
+    assert!(!holdings[0].rises);
+    assert_eq!(holdings[0].access_path, "app.BIG[*]");
+}

@@ -1,0 +1,327 @@
+//! `cargo xtask test`: everything that guards the project. All steps run, whatever fails before them.
+
+use std::fmt;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process;
+use crate::python::{self, Interpreter};
+use crate::workspace;
+
+const CARGO_DENY: &str = "0.20.2";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Every interpreter, and everything slow
+    #[arg(long)]
+    all: bool,
+    /// Only the steps whose names contain one of these
+    #[arg(value_name = "STEP")]
+    only: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut steps = steps(options.all);
+    if !options.only.is_empty() {
+        steps.retain(|step| options.only.iter().any(|wanted| step.name.contains(wanted)));
+        ensure!(!steps.is_empty(), "no step has such a name");
+    }
+    let count = steps.len();
+    let results: Vec<_> = steps
+        .into_iter()
+        .enumerate()
+        .map(|(place, step)| {
+            headline(&format!("[{}/{count}] {}", place + 1, step.name));
+            let began = Instant::now();
+            let outcome = match step.work {
+                Work::Run(work) => match work() {
+                    Ok(()) => Outcome::Passed,
+                    Err(error) => Outcome::Failed(error),
+                },
+                Work::Skip(why) => Outcome::Skipped(why),
+            };
+            println!("{outcome}");
+            (step.name, outcome, began.elapsed())
+        })
+        .collect();
+    summary(&results)
+}
+
+/// One thing that can pass or fail.
+struct Step {
+    name: String,
+    work: Work,
+}
+
+enum Work {
+    Run(Box<dyn FnOnce() -> Result<()>>),
+    /// It cannot be done here, and why.
+    Skip(String),
+}
+
+enum Outcome {
+    Passed,
+    Failed(anyhow::Error),
+    Skipped(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => write!(formatter, "passed"),
+            Self::Failed(error) => write!(formatter, "FAILED: {error:#}"),
+            Self::Skipped(why) => write!(formatter, "SKIPPED: {why}"),
+        }
+    }
+}
+
+fn steps(all: bool) -> Vec<Step> {
+    let mut steps = vec![
+        step("formatting", || cargo("fmt", &["--all", "--check"])),
+        step("clippy", || {
+            cargo(
+                "clippy",
+                &["--workspace", "--all-targets", "--", "-D", "warnings"],
+            )
+        }),
+        step("dependencies", check_dependencies),
+        step("tests of the workspace", || cargo("test", &["--workspace"])),
+    ];
+
+    let interpreters = Interpreters::find();
+    steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
+
+    steps.push(step("demo", || demo(None)));
+    if all {
+        // The demo's Django runs on the oldest Python that heldby supports.
+        if let Some(oldest) = interpreters.found.first().cloned() {
+            steps.push(step(format!("demo on {oldest}"), move || {
+                demo(Some(&oldest))
+            }));
+        }
+        steps.push(step("release build", build_release));
+    }
+    steps
+}
+
+fn step(name: impl Into<String>, work: impl FnOnce() -> Result<()> + 'static) -> Step {
+    Step {
+        name: name.into(),
+        work: Work::Run(Box::new(work)),
+    }
+}
+
+/// Runs cargo in the workspace. In continuous integration the lock file must be up to date.
+fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
+    let mut command = workspace::cargo(&[subcommand]);
+    if std::env::var_os("CI").is_some() && subcommand != "fmt" {
+        command.arg("--locked");
+    }
+    process::run(command.args(arguments))
+}
+
+/// Bans, licences and sources of everything we depend on.
+fn check_dependencies() -> Result<()> {
+    let mut deny = Command::new(cargo_deny()?);
+    deny.current_dir(workspace::root());
+    process::run(deny.args([
+        "--workspace",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+/// The cargo-deny of our version: on the PATH, or ours under the target folder, installed if it is not there.
+fn cargo_deny() -> Result<PathBuf> {
+    let is_ours = |program: &Path| {
+        let version = process::run_quietly(Command::new(program).arg("--version"));
+        version.is_ok_and(|version| version == format!("cargo-deny {CARGO_DENY}"))
+    };
+    let tools = workspace::target()?.join("tools");
+    let installed = tools
+        .join("bin")
+        .join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
+    for program in [PathBuf::from("cargo-deny"), installed.clone()] {
+        if is_ours(&program) {
+            return Ok(program);
+        }
+    }
+
+    println!(
+        "installing cargo-deny {CARGO_DENY} under {}: some minutes, once",
+        tools.display()
+    );
+    let build = tools.join("build");
+    let mut install = workspace::cargo(&["install", "--quiet", "--locked", "--force", "--root"]);
+    install
+        .arg(&tools)
+        .arg("--target-dir")
+        .arg(&build)
+        .arg(format!("cargo-deny@{CARGO_DENY}"));
+    process::run(&mut install)?;
+    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
+    ensure!(
+        is_ours(&installed),
+        "{} is not cargo-deny {CARGO_DENY}",
+        installed.display()
+    );
+    Ok(installed)
+}
+
+/// The Pythons of this machine.
+struct Interpreters {
+    default: Result<Interpreter>,
+    /// One of each minor version, oldest first.
+    found: Vec<Interpreter>,
+}
+
+impl Interpreters {
+    fn find() -> Self {
+        Self {
+            default: python::default(),
+            found: python::all(),
+        }
+    }
+
+    /// Those that the agent is tested on, by name; an error says why one is not to be had.
+    fn chosen(&self, all: bool) -> Vec<(String, Result<Interpreter, String>)> {
+        if all {
+            return python::SUPPORTED
+                .map(|minor| {
+                    let found = self
+                        .found
+                        .iter()
+                        .find(|found| found.minor == minor)
+                        .cloned();
+                    (
+                        format!("Python 3.{minor}"),
+                        found.ok_or_else(|| format!("no Python 3.{minor} on this machine")),
+                    )
+                })
+                .collect();
+        }
+        let default = self
+            .default
+            .as_ref()
+            .map_err(|error| format!("{error:#}"))
+            .cloned();
+        let minor = default.as_ref().map_or(0, |default| default.minor);
+        // The oldest differs most.
+        let other = self
+            .found
+            .iter()
+            .find(|found| found.minor != minor)
+            .cloned();
+        let other_name = other
+            .as_ref()
+            .map_or("another Python".to_owned(), ToString::to_string);
+        vec![
+            (
+                default
+                    .as_ref()
+                    .map_or("python3".to_owned(), ToString::to_string),
+                default,
+            ),
+            (
+                other_name,
+                other.ok_or_else(|| "no second version of Python on this machine".to_owned()),
+            ),
+        ]
+    }
+}
+
+fn agent_step((name, interpreter): (String, Result<Interpreter, String>)) -> Step {
+    let name = format!("agent on {name}");
+    match interpreter {
+        Ok(interpreter) => step(name, move || test_agent(&interpreter)),
+        Err(why) => Step {
+            name,
+            work: Work::Skip(why),
+        },
+    }
+}
+
+/// The agent's own tests, in Python.
+fn test_agent(interpreter: &Interpreter) -> Result<()> {
+    let tests = workspace::root().join("tests").join("agent");
+    let has_tests = fs::read_dir(&tests).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("test_"))
+        })
+    });
+    ensure!(has_tests, "there are no tests in {}", tests.display());
+    let mut unittest = interpreter.command();
+    unittest
+        .args(["-m", "unittest", "discover"])
+        .current_dir(tests);
+    process::run(&mut unittest)
+}
+
+/// The demo, compared with its truth, in a process of its own so that it can only leave what it leaves a user.
+fn demo(interpreter: Option<&Interpreter>) -> Result<()> {
+    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+    command.args(["demo", "--debug", "--check"]);
+    if let Some(interpreter) = interpreter {
+        command.arg("--python").arg(&interpreter.executable);
+    }
+    process::run(&mut command)
+}
+
+/// What we say in the README: one command gives a whole set of binaries.
+fn build_release() -> Result<()> {
+    cargo("build", &["--release", "--workspace"])?;
+    let binary = workspace::target()?
+        .join("release")
+        .join(format!("heldby{}", std::env::consts::EXE_SUFFIX));
+    let version = process::run_quietly(Command::new(&binary).arg("--version"))?;
+    println!("{version}");
+    let agent = process::run_quietly(Command::new(&binary).arg("agent"))?;
+    ensure!(
+        agent.contains("def dump("),
+        "`heldby agent` does not print the agent"
+    );
+    Ok(())
+}
+
+fn summary(results: &[(String, Outcome, Duration)]) -> Result<()> {
+    headline("summary");
+    for (name, outcome, time) in results {
+        let word = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) => "FAILED",
+            Outcome::Skipped(_) => "SKIPPED",
+        };
+        println!("{word:<8} {:>6.1} s  {name}", time.as_secs_f64());
+        if let Outcome::Skipped(why) = outcome {
+            println!("                   {why}");
+        }
+    }
+    let count =
+        |is: fn(&Outcome) -> bool| results.iter().filter(|(_, outcome, _)| is(outcome)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        // The reasons stand above; the count is the last line.
+        std::process::exit(1);
+    }
+    if passed == 0 {
+        bail!("nothing was tested");
+    }
+    Ok(())
+}
+
+fn headline(text: &str) {
+    println!("\n== {text}");
+    // What the steps print themselves must come after it.
+    let _ = std::io::stdout().flush();
+}
