@@ -1,1 +1,12 @@
-//! stub
+//! heldby-capture: gets a heap dump out of a process.
+//!
+//! The pure-Python agent is one file, standard library only, embedded here so that the binary can hand it out:
+//!
+//! ```
+//! assert!(heldby_capture::agent_source().contains("def dump(path"));
+//! ```
+
+/// The source of the single-file agent.
+pub fn agent_source() -> &'static str {
+    include_str!("../python/heldby_agent.py")
+}

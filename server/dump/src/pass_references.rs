@@ -158,7 +158,8 @@ fn emit(
             values,
         } => {
             let length = lengths.next().unwrap_or_default();
-            for ((key, value), _) in key_addresses.zip(values).zip(0..length) {
+            // The count comes first: a zip takes from its left side before it asks its right.
+            for (_, (key, value)) in (0..length).zip(key_addresses.zip(values)) {
                 let label = match keys.get(&key) {
                     Some(Key::Text(text)) => Label::new(ReferenceKind::DictValue, text.0),
                     Some(Key::Integer(text)) => {

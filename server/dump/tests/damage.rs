@@ -152,6 +152,33 @@ fn a_whole_dump_is_read_with_every_codec() {
 }
 
 #[test]
+fn each_dictionary_has_its_own_entries() {
+    let mut writer = DumpWriter::new(Vec::new(), Codec::None).unwrap();
+    let mut section = |tag: &[u8; 4], body: Vec<u8>| writer.section(Tag(*tag), &body).unwrap();
+    section(b"HEAD", b"{}".to_vec());
+    section(b"OBJS", objects(2, &[0x100, 0x200, 0x300]));
+    let (keys, values) = (longs(&[0x400, 0x410, 0x400]), longs(&[0x500, 0x510, 0x520]));
+    section(b"DICT", [words(&[3, 0, 1, 1, 1]), keys, values].concat());
+    section(b"OBJS", objects(4, &[0x400, 0x410, 0x500, 0x510, 0x520]));
+    let dump = read_bytes(&writer.finish(8).unwrap()).unwrap();
+    let targets = |address: u64| {
+        let owner = dump
+            .heap
+            .objects()
+            .find(|object| dump.heap.address(*object) == address)
+            .unwrap();
+        dump.heap
+            .references(owner)
+            .map(|reference| dump.heap.address(reference.target))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        [targets(0x100), targets(0x200), targets(0x300)],
+        [[0x400, 0x500], [0x410, 0x510], [0x400, 0x520]]
+    );
+}
+
+#[test]
 fn an_empty_file_says_so() {
     assert_eq!(
         message(b""),

@@ -1,1 +1,21 @@
-fn main() {}
+//! heldby: which line of a program created the references that keep its memory.
+//!
+//! The binary joins the crates and decides nothing about leaks: `cli/` has one file a command.
+
+mod analysis;
+mod cli;
+mod disk;
+mod report_json;
+mod report_text;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(code) => code,
+        Err(error) => {
+            cli::complain(&error);
+            ExitCode::from(cli::COULD_NOT)
+        }
+    }
+}

@@ -55,7 +55,13 @@ impl Project<'_> {
         }
     }
 
-    fn meaning_within(&self, file: FileId, node: NodeId, scope: ScopeId, fuel: u32) -> Option<Meaning> {
+    fn meaning_within(
+        &self,
+        file: FileId,
+        node: NodeId,
+        scope: ScopeId,
+        fuel: u32,
+    ) -> Option<Meaning> {
         let fuel = fuel.checked_sub(1)?;
         let tree = self.tree(file)?;
         match tree.node(node) {
@@ -72,11 +78,24 @@ impl Project<'_> {
         }
     }
 
-    fn bound(&self, file: FileId, scope: ScopeId, name: Sym, binders: &[Binder], fuel: u32) -> Option<Meaning> {
+    fn bound(
+        &self,
+        file: FileId,
+        scope: ScopeId,
+        name: Sym,
+        binders: &[Binder],
+        fuel: u32,
+    ) -> Option<Meaning> {
         let definition = |scope: ScopeId| {
             let at = At { file, scope };
-            let is_class = self.tree(file).is_some_and(|tree| tree.scope(scope).kind == ScopeKind::Class);
-            if is_class { Meaning::Class(at) } else { Meaning::Function(at) }
+            let is_class = self
+                .tree(file)
+                .is_some_and(|tree| tree.scope(scope).kind == ScopeKind::Class);
+            if is_class {
+                Meaning::Class(at)
+            } else {
+                Meaning::Function(at)
+            }
         };
         let variable = Meaning::Variable(At { file, scope }, name);
         let assigned = binders.iter().any(|binder| self.gives_value(file, *binder));
@@ -95,10 +114,18 @@ impl Project<'_> {
 
     /// Whether a binder gives a name a value that is not `None`: then it is a variable, whatever is imported besides.
     fn gives_value(&self, file: FileId, binder: Binder) -> bool {
-        let Some(tree) = self.tree(file) else { return false };
-        let Binder::Act(index) = binder else { return matches!(binder, Binder::Parameter(_)) };
+        let Some(tree) = self.tree(file) else {
+            return false;
+        };
+        let Binder::Act(index) = binder else {
+            return matches!(binder, Binder::Parameter(_));
+        };
         match tree.act(index).map(|act| act.deed) {
-            Some(Deed::Bind { value: Some(value), how, .. }) => how != How::Handler && tree.node(value) != Node::None,
+            Some(Deed::Bind {
+                value: Some(value),
+                how,
+                ..
+            }) => how != How::Handler && tree.node(value) != Node::None,
             _ => false,
         }
     }
@@ -144,7 +171,8 @@ impl Project<'_> {
             }
         }
         let submodule = format!("{module}.{name}");
-        self.is_module(&submodule).then_some(Meaning::Module(submodule))
+        self.is_module(&submodule)
+            .then_some(Meaning::Module(submodule))
     }
 
     /// What the star imports of the file, and of the files they name, bring under `name`.
@@ -175,14 +203,25 @@ impl Project<'_> {
     fn class_member(&self, class: At, name: &str) -> Option<Meaning> {
         let tree = self.tree(class.file)?;
         let binders = tree.binders(class.scope, tree.sym(name)?);
-        let Some(Binder::Definition(scope)) = binders.last() else { return None };
-        let at = At { file: class.file, scope: *scope };
-        Some(if tree.scope(*scope).kind == ScopeKind::Class { Meaning::Class(at) } else { Meaning::Function(at) })
+        let Some(Binder::Definition(scope)) = binders.last() else {
+            return None;
+        };
+        let at = At {
+            file: class.file,
+            scope: *scope,
+        };
+        Some(if tree.scope(*scope).kind == ScopeKind::Class {
+            Meaning::Class(at)
+        } else {
+            Meaning::Function(at)
+        })
     }
 
     /// The base classes of a class whose source is there.
     pub(crate) fn bases(&self, class: At) -> Vec<At> {
-        let Some(tree) = self.tree(class.file) else { return Vec::new() };
+        let Some(tree) = self.tree(class.file) else {
+            return Vec::new();
+        };
         let scope = tree.scope(class.scope);
         let outer = scope.parent.unwrap_or(ScopeId::MODULE);
         let base = |&node| match self.meaning(class.file, node, outer) {
@@ -207,12 +246,29 @@ impl Project<'_> {
         all
     }
 
+    /// The method that instances of the class have under that name.
+    pub(crate) fn method(&self, class: At, name: &str) -> Option<At> {
+        self.ancestry(class)
+            .into_iter()
+            .find_map(|at| match self.class_member(at, name)? {
+                Meaning::Function(method) => Some(method),
+                _ => None,
+            })
+    }
+
     /// Whether the class makes classes: it descends from `type`.
     pub(crate) fn is_metaclass(&self, class: At) -> bool {
         self.ancestry(class).into_iter().any(|at| {
-            let Some(tree) = self.tree(at.file) else { return false };
-            let names = tree.scope(at.scope).bases.iter().filter_map(|&base| tree.last_name(base));
-            let mut names = names.filter(|name| matches!(*name, "type" | "ABCMeta" | "EnumMeta" | "EnumType"));
+            let Some(tree) = self.tree(at.file) else {
+                return false;
+            };
+            let names = tree
+                .scope(at.scope)
+                .bases
+                .iter()
+                .filter_map(|&base| tree.last_name(base));
+            let mut names =
+                names.filter(|name| matches!(*name, "type" | "ABCMeta" | "EnumMeta" | "EnumType"));
             names.next().is_some()
         })
     }
@@ -223,7 +279,9 @@ impl Project<'_> {
     }
 
     fn receiver_within(&self, file: FileId, node: NodeId, scope: ScopeId, fuel: u32) -> Receiver {
-        let (Some(fuel), Some(tree)) = (fuel.checked_sub(1), self.tree(file)) else { return Receiver::Unknown };
+        let (Some(fuel), Some(tree)) = (fuel.checked_sub(1), self.tree(file)) else {
+            return Receiver::Unknown;
+        };
         match tree.node(node) {
             Node::Name(name) => {
                 if let Some((owner, binders)) = owner(tree, scope, name)
@@ -237,14 +295,18 @@ impl Project<'_> {
                 match (tree.node(callee), first) {
                     (Node::Name(name), Some(first)) if tree.name(name) == "type" => {
                         return match self.receiver_within(file, first.value, scope, fuel) {
-                            Receiver::SelfOf(class) | Receiver::InstanceOf(class) => Receiver::ClassItself(class),
+                            Receiver::SelfOf(class) | Receiver::InstanceOf(class) => {
+                                Receiver::ClassItself(class)
+                            }
                             other => other,
                         };
                     }
                     (Node::Name(name), _) if tree.name(name) == "super" => {
                         let method = tree.outermost_method(scope);
                         let class = method.and_then(|method| tree.class_of_method(method));
-                        return class.map_or(Receiver::Unknown, |scope| Receiver::SelfOf(At { file, scope }));
+                        return class.map_or(Receiver::Unknown, |scope| {
+                            Receiver::SelfOf(At { file, scope })
+                        });
                     }
                     _ => {}
                 }
@@ -255,63 +317,103 @@ impl Project<'_> {
             }
             Node::Attribute { of, name } if tree.name(name) == "__class__" => {
                 return match self.receiver_within(file, of, scope, fuel) {
-                    Receiver::SelfOf(class) | Receiver::InstanceOf(class) => Receiver::ClassItself(class),
+                    Receiver::SelfOf(class) | Receiver::InstanceOf(class) => {
+                        Receiver::ClassItself(class)
+                    }
                     other => other,
                 };
             }
             Node::Attribute { of, name } => {
                 if let Receiver::SelfOf(class) = self.receiver_within(file, of, scope, fuel) {
-                    return self.attribute_class(class, tree.name(name), fuel).map_or(Receiver::Unknown, Receiver::InstanceOf);
+                    return self
+                        .attribute_class(class, tree.name(name), fuel)
+                        .map_or(Receiver::Unknown, Receiver::InstanceOf);
                 }
             }
             Node::Choice(kids) => {
-                let mut parts = tree.kids(kids).iter().take(BRANCHES).map(|&kid| self.receiver_within(file, kid, scope, fuel));
-                return parts.find(|part| *part != Receiver::Unknown).unwrap_or(Receiver::Unknown);
+                let mut parts = tree
+                    .kids(kids)
+                    .iter()
+                    .take(BRANCHES)
+                    .map(|&kid| self.receiver_within(file, kid, scope, fuel));
+                return parts
+                    .find(|part| *part != Receiver::Unknown)
+                    .unwrap_or(Receiver::Unknown);
             }
             _ => {}
         }
         match self.meaning_within(file, node, scope, fuel) {
             Some(Meaning::Class(class)) => Receiver::ClassItself(class),
             Some(Meaning::Module(_) | Meaning::Function(_)) => Receiver::Other,
-            Some(Meaning::Variable(at, name)) => self.variable_class(at, name, fuel).map_or(Receiver::Unknown, Receiver::InstanceOf),
+            Some(Meaning::Variable(at, name)) => self
+                .variable_class(at, name, fuel)
+                .map_or(Receiver::Unknown, Receiver::InstanceOf),
             None => Receiver::Unknown,
         }
     }
 
     /// `self` or `cls`, if that is what these binders make of a name of the function.
-    fn first_parameter(&self, file: FileId, function: ScopeId, binders: &[Binder]) -> Option<Receiver> {
+    fn first_parameter(
+        &self,
+        file: FileId,
+        function: ScopeId,
+        binders: &[Binder],
+    ) -> Option<Receiver> {
         let tree = self.tree(file)?;
-        if binders.first() != Some(&Binder::Parameter(0)) || tree.is_decorated(function, "staticmethod") {
+        if binders.first() != Some(&Binder::Parameter(0))
+            || tree.is_decorated(function, "staticmethod")
+        {
             return None;
         }
-        let class = At { file, scope: tree.class_of_method(function)? };
+        let class = At {
+            file,
+            scope: tree.class_of_method(function)?,
+        };
         let name = tree.name(tree.scope(function).name);
         let takes_class = tree.is_decorated(function, "classmethod")
             || matches!(name, "__new__" | "__init_subclass__" | "__class_getitem__")
             || self.is_metaclass(class);
         // In a metaclass `__new__` takes the metaclass; what it makes is told by its name only.
-        Some(if takes_class { Receiver::ClassItself(class) } else { Receiver::SelfOf(class) })
+        Some(if takes_class {
+            Receiver::ClassItself(class)
+        } else {
+            Receiver::SelfOf(class)
+        })
     }
 
     /// The class of the instance a variable is given: by what it is assigned, or its annotation.
     fn variable_class(&self, at: At, name: Sym, fuel: u32) -> Option<At> {
         let tree = self.tree(at.file)?;
-        tree.binders(at.scope, name).iter().take(BRANCHES).find_map(|binder| match *binder {
-            Binder::Act(index) => {
-                let act = tree.act(index)?;
-                let Deed::Bind { value: Some(value), how: How::Assign | How::Annotated | How::With, .. } = act.deed else { return None };
-                self.instance(at.file, value, act.scope, fuel)
-            }
-            Binder::Parameter(index) => {
-                let annotation = tree.scope(at.scope).parameters.get(index as usize)?.annotation?;
-                let outer = tree.scope(at.scope).parent.unwrap_or(ScopeId::MODULE);
-                match self.meaning_within(at.file, annotation, outer, fuel)? {
-                    Meaning::Class(class) => Some(class),
-                    _ => None,
+        tree.binders(at.scope, name)
+            .iter()
+            .take(BRANCHES)
+            .find_map(|binder| match *binder {
+                Binder::Act(index) => {
+                    let act = tree.act(index)?;
+                    let Deed::Bind {
+                        value: Some(value),
+                        how: How::Assign | How::Annotated | How::With,
+                        ..
+                    } = act.deed
+                    else {
+                        return None;
+                    };
+                    self.instance(at.file, value, act.scope, fuel)
                 }
-            }
-            Binder::Definition(_) | Binder::Import(_) => None,
-        })
+                Binder::Parameter(index) => {
+                    let annotation = tree
+                        .scope(at.scope)
+                        .parameters
+                        .get(index as usize)?
+                        .annotation?;
+                    let outer = tree.scope(at.scope).parent.unwrap_or(ScopeId::MODULE);
+                    match self.meaning_within(at.file, annotation, outer, fuel)? {
+                        Meaning::Class(class) => Some(class),
+                        _ => None,
+                    }
+                }
+                Binder::Definition(_) | Binder::Import(_) => None,
+            })
     }
 
     fn instance(&self, file: FileId, value: NodeId, scope: ScopeId, fuel: u32) -> Option<At> {
@@ -326,15 +428,39 @@ impl Project<'_> {
         self.ancestry(class).into_iter().find_map(|at| {
             let tree = self.tree(at.file)?;
             let sym = tree.sym(name)?;
-            let in_methods = tree.attribute_binds(sym).take(4 * BRANCHES).find_map(|act| {
-                let Deed::Bind { target, value: Some(value), .. } = act.deed else { return None };
-                let Node::Attribute { of, .. } = tree.node(target) else { return None };
-                let Node::Name(receiver) = tree.node(of) else { return None };
-                let (owner, binders) = owner(tree, act.scope, receiver)?;
-                let receiver = self.first_parameter(at.file, owner, binders)?;
-                (receiver == Receiver::SelfOf(at)).then(|| self.instance(at.file, value, act.scope, fuel))?
-            });
-            in_methods.or_else(|| self.variable_class(At { file: at.file, scope: at.scope }, sym, fuel))
+            let in_methods = tree
+                .attribute_binds(sym)
+                .take(4 * BRANCHES)
+                .find_map(|act| {
+                    let Deed::Bind {
+                        target,
+                        value: Some(value),
+                        ..
+                    } = act.deed
+                    else {
+                        return None;
+                    };
+                    let Node::Attribute { of, .. } = tree.node(target) else {
+                        return None;
+                    };
+                    let Node::Name(receiver) = tree.node(of) else {
+                        return None;
+                    };
+                    let (owner, binders) = owner(tree, act.scope, receiver)?;
+                    let receiver = self.first_parameter(at.file, owner, binders)?;
+                    (receiver == Receiver::SelfOf(at))
+                        .then(|| self.instance(at.file, value, act.scope, fuel))?
+                });
+            in_methods.or_else(|| {
+                self.variable_class(
+                    At {
+                        file: at.file,
+                        scope: at.scope,
+                    },
+                    sym,
+                    fuel,
+                )
+            })
         })
     }
 }

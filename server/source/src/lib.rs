@@ -4,10 +4,51 @@
 //! In: the program's files ([`SourceFiles`]), its modules ([`Module`]), and a [`Question`]: the named bindings on a
 //! referrer chain. Out: an [`Answer`]: each binding's definition site, and the store sites, best first.
 //! This crate reads text only. It knows nothing of heaps, and it opens no files itself.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use heldby_source::{Binding, Growth, Module, Question, SourceFiles, Sources};
+//!
+//! struct OneFile;
+//! impl SourceFiles for OneFile {
+//!     fn read(&self, _path: &str) -> Option<Arc<[u8]>> {
+//!         Some(Arc::from(&b"UPLOADS = []\n\ndef upload(data):\n    UPLOADS.append(data)\n"[..]))
+//!     }
+//! }
+//!
+//! let module = Module { name: "gallery.views".into(), path: "gallery/views.py".into(), user: true };
+//! let sources = Sources::new(&OneFile, vec![module]);
+//! let uploads = Binding::ModuleGlobal { module: "gallery.views".into(), name: "UPLOADS".into() };
+//! let answer = sources.answer(&Question {
+//!     bindings: &[uploads],
+//!     holder: 0,
+//!     growth: Growth::Items { depth: 1 },
+//!     held: &["bytes".to_owned()],
+//! });
+//! assert_eq!(answer.definitions[0].as_ref().map(|site| site.line), Some(1));
+//! assert_eq!(answer.stores[0].site.line, 4);
+//! assert_eq!(answer.stores[0].enclosing, "upload");
+//! ```
+//!
+//! How an answer comes about, module by module: `project` searches the files' bytes for a name and has those that
+//! mention it parsed (`python`, which alone knows the parser); `roots` says where a search for a binding starts and in
+//! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
+//! what names mean across files; `inserts` and `stores` collect what stores into it, `callers` who makes that happen,
+//! `ranking` puts it in order. `definitions` stands beside them, and `placement` finds sites again in edited text.
 
+mod callers;
+mod definitions;
+mod imports;
+mod inserts;
 mod placement;
+mod project;
 mod python;
+mod ranking;
+mod reach;
+mod roots;
+mod scopes;
 mod sources;
+mod stores;
 mod text;
 
 use std::sync::Arc;
@@ -56,20 +97,55 @@ pub struct FunctionName {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Binding {
     /// `module.name`.
-    ModuleGlobal { module: String, name: String },
+    ModuleGlobal {
+        /// Dotted name of the module.
+        module: String,
+        /// The global's name.
+        name: String,
+    },
     /// An attribute or slot. `classes`: the class of the instance (or the class itself, for an attribute of a class), then the
     /// rest of its method resolution order; for an attribute of a class then its metaclass and that one's bases.
-    Attribute { classes: Vec<ClassName>, name: String, on_class: bool },
+    Attribute {
+        /// The class and its method resolution order.
+        classes: Vec<ClassName>,
+        /// The attribute's name.
+        name: String,
+        /// An attribute of the class itself, not of its instances.
+        on_class: bool,
+    },
     /// The default value of a parameter.
-    Default { function: FunctionName, parameter: String },
+    Default {
+        /// The function.
+        function: FunctionName,
+        /// The parameter's name.
+        parameter: String,
+    },
     /// A free variable of a function: defined in a function around it.
-    Closure { function: FunctionName, name: String },
+    Closure {
+        /// The function that uses it.
+        function: FunctionName,
+        /// The variable's name.
+        name: String,
+    },
     /// A local variable of a running or suspended function.
-    Local { function: FunctionName, name: String },
+    Local {
+        /// The function.
+        function: FunctionName,
+        /// The variable's name.
+        name: String,
+    },
     /// What a caching decorator keeps for a function. `function` is the decorated one.
-    Cache { function: FunctionName },
+    Cache {
+        /// The function that is cached.
+        function: FunctionName,
+    },
     /// An attribute set on a function.
-    FunctionAttribute { function: FunctionName, name: String },
+    FunctionAttribute {
+        /// The function.
+        function: FunctionName,
+        /// The attribute's name.
+        name: String,
+    },
 }
 
 /// One question.
@@ -91,7 +167,10 @@ pub struct Question<'a> {
 pub enum Growth {
     /// The bound object is a container (or holds one) that takes up items. `depth`: how many containers lie between the
     /// binding and what is held: 1 for `X.append(o)`, 2 for `X[k].append(o)` or `X.setdefault(k, []).append(o)`.
-    Items { depth: u32 },
+    Items {
+        /// Containers between the binding and what is held, the bound one among them.
+        depth: u32,
+    },
     /// The bound object itself is what is held.
     Bound,
     /// The bound object is an exception, and what is held hangs on its traceback.

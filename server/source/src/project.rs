@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::python::{Act, Parsed, ScopeId, Tree, parse};
+use crate::python::{Parsed, ScopeId, Tree, parse};
 use crate::text::{Span, Text, decode};
 use crate::{Module, Problem, Site, SourceFiles};
 
@@ -30,6 +30,24 @@ struct File {
     source: OnceLock<Source>,
 }
 
+impl File {
+    fn folder(&self) -> &str {
+        self.path
+            .rsplit_once(['/', '\\'])
+            .map_or("", |(folder, _)| folder)
+    }
+
+    fn package(&self) -> &str {
+        let name = self.path.rsplit(['/', '\\']).next().unwrap_or_default();
+        if name.starts_with("__init__.") {
+            return &self.module;
+        }
+        self.module
+            .rsplit_once('.')
+            .map_or("", |(package, _)| package)
+    }
+}
+
 /// A parsed file.
 struct Source {
     text: Option<Text>,
@@ -49,7 +67,13 @@ pub(crate) struct Project<'a> {
 
 impl<'a> Project<'a> {
     pub(crate) fn new(reader: &'a dyn SourceFiles, modules: Vec<Module>) -> Self {
-        let mut project = Self { reader, files: Vec::new(), by_module: FxHashMap::default(), by_path: FxHashMap::default(), packages: FxHashSet::default() };
+        let mut project = Self {
+            reader,
+            files: Vec::new(),
+            by_module: FxHashMap::default(),
+            by_path: FxHashMap::default(),
+            packages: FxHashSet::default(),
+        };
         for module in modules {
             let next = FileId(u32::try_from(project.files.len()).unwrap_or(u32::MAX));
             let id = *project.by_path.entry(module.path.clone()).or_insert(next);
@@ -106,8 +130,13 @@ impl<'a> Project<'a> {
     /// Name of the package that relative imports of the file start from.
     pub(crate) fn package(&self, file: FileId) -> &str {
         let file = self.file(file);
-        let is_package = file.path.rsplit(['/', '\\']).next().is_some_and(|name| name.starts_with("__init__."));
-        if is_package { &file.module } else { file.module.rsplit_once('.').map_or("", |(package, _)| package) }
+        if file.module != "__main__" {
+            return file.package();
+        }
+        // `python -m package.module`: its neighbours know the package.
+        let neighbour =
+            |other: &&File| other.module != "__main__" && other.folder() == file.folder();
+        self.files.iter().find(neighbour).map_or("", File::package)
     }
 
     /// Whether the file is the user's own code.
@@ -126,30 +155,49 @@ impl<'a> Project<'a> {
 
     /// Whether the file's bytes hold `needle`. Parses nothing.
     pub(crate) fn mentions(&self, file: FileId, needle: &memmem::Finder<'_>) -> bool {
-        self.bytes(file).is_some_and(|bytes| needle.find(bytes).is_some())
+        self.bytes(file)
+            .is_some_and(|bytes| needle.find(bytes).is_some())
     }
 
     /// The files whose bytes hold `needle`.
     pub(crate) fn mentioning(&self, needle: &str) -> Vec<FileId> {
         let finder = memmem::Finder::new(needle);
-        self.files().filter(|&file| self.mentions(file, &finder)).collect()
+        self.files()
+            .filter(|&file| self.mentions(file, &finder))
+            .collect()
     }
 
     fn bytes(&self, id: FileId) -> Option<&Arc<[u8]>> {
         let file = self.file(id);
-        file.bytes.get_or_init(|| self.reader.read(&file.path)).as_ref()
+        file.bytes
+            .get_or_init(|| self.reader.read(&file.path))
+            .as_ref()
     }
 
     fn source(&self, id: FileId) -> &Source {
         let file = self.file(id);
         file.source.get_or_init(|| {
-            let problem = |line, message| Some(Problem { path: file.path.clone(), line, message });
+            let problem = |line, message| {
+                Some(Problem {
+                    path: file.path.clone(),
+                    line,
+                    message,
+                })
+            };
             let Some(bytes) = self.bytes(id) else {
-                return Source { text: None, parsed: None, problem: problem(0, "could not be read".to_owned()) };
+                return Source {
+                    text: None,
+                    parsed: None,
+                    problem: problem(0, "could not be read".to_owned()),
+                };
             };
             let decoded = decode(bytes);
             let Some(text) = decoded.text else {
-                return Source { text: None, parsed: None, problem: decoded.problem.and_then(|message| problem(0, message)) };
+                return Source {
+                    text: None,
+                    parsed: None,
+                    problem: decoded.problem.and_then(|message| problem(0, message)),
+                };
             };
             match parse(&text.text) {
                 Ok(parsed) => {
@@ -158,9 +206,17 @@ impl<'a> Project<'a> {
                         (None, Some(message)) => problem(0, message),
                         (None, None) => None,
                     };
-                    Source { text: Some(text), parsed: Some(parsed), problem }
+                    Source {
+                        text: Some(text),
+                        parsed: Some(parsed),
+                        problem,
+                    }
                 }
-                Err(message) => Source { text: Some(text), parsed: None, problem: problem(0, message) },
+                Err(message) => Source {
+                    text: Some(text),
+                    parsed: None,
+                    problem: problem(0, message),
+                },
             }
         })
     }
@@ -180,19 +236,26 @@ impl<'a> Project<'a> {
         Some(self.source(file).text.as_ref()?.line(offset))
     }
 
-    /// An act of a file.
-    pub(crate) fn acts(&self, file: FileId) -> impl Iterator<Item = (u32, &Act)> {
-        (0..).zip(self.tree(file).map_or(&[][..], |tree| &tree.acts))
-    }
-
     /// What was wrong with the files read so far.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> =
-            self.files.iter().filter_map(|file| file.source.get()?.problem.clone()).collect();
-        problems.extend(self.files.iter().filter(|file| file.source.get().is_none()).filter_map(|file| {
-            let unreadable = matches!(file.bytes.get(), Some(None));
-            unreadable.then(|| Problem { path: file.path.clone(), line: 0, message: "could not be read".to_owned() })
-        }));
+        let mut problems: Vec<Problem> = self
+            .files
+            .iter()
+            .filter_map(|file| file.source.get()?.problem.clone())
+            .collect();
+        problems.extend(
+            self.files
+                .iter()
+                .filter(|file| file.source.get().is_none())
+                .filter_map(|file| {
+                    let unreadable = matches!(file.bytes.get(), Some(None));
+                    unreadable.then(|| Problem {
+                        path: file.path.clone(),
+                        line: 0,
+                        message: "could not be read".to_owned(),
+                    })
+                }),
+        );
         problems.sort();
         problems
     }

@@ -1,7 +1,7 @@
 //! What an expression reaches: the object of a binding, or something in it. This is where scoping, imports, aliases
 //! and receivers come together; everything that looks for a use of a binding asks here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -46,7 +46,11 @@ pub(crate) enum Place {
     Variable { at: At, name: String },
     /// An attribute of instances of the first class, or of that class. The rest: its bases and metaclass. A class whose
     /// source is not there is left out.
-    Attribute { classes: Vec<At>, name: String, on_class: bool },
+    Attribute {
+        classes: Vec<At>,
+        name: String,
+        on_class: bool,
+    },
     /// An attribute of a function.
     OfFunction { function: At, name: String },
     /// The function itself: for caches, and callers.
@@ -59,8 +63,12 @@ impl Place {
     /// The name that a file mentions which uses it.
     pub(crate) fn name<'s>(&'s self, project: &'s Project<'_>) -> &'s str {
         match self {
-            Self::Variable { name, .. } | Self::Attribute { name, .. } | Self::OfFunction { name, .. } => name,
-            Self::Function(at) | Self::Result(at) => project.tree(at.file).map_or("", |tree| tree.name(tree.scope(at.scope).name)),
+            Self::Variable { name, .. }
+            | Self::Attribute { name, .. }
+            | Self::OfFunction { name, .. } => name,
+            Self::Function(at) | Self::Result(at) => project
+                .tree(at.file)
+                .map_or("", |tree| tree.name(tree.scope(at.scope).name)),
         }
     }
 }
@@ -69,10 +77,23 @@ impl Place {
 const ITEM_METHODS: &[&str] = &["setdefault", "get", "__getitem__", "peek", "peekitem"];
 /// Methods that give the receiver's items to a loop, and functions that do so for their argument.
 const ITEMS_METHODS: &[&str] = &["values", "items", "keys", "copy", "__iter__"];
-const ITEMS_FUNCTIONS: &[&str] = &["list", "tuple", "sorted", "reversed", "iter", "enumerate", "set", "zip", "next", "islice"];
+const ITEMS_FUNCTIONS: &[&str] = &[
+    "list",
+    "tuple",
+    "sorted",
+    "reversed",
+    "iter",
+    "enumerate",
+    "set",
+    "zip",
+    "next",
+    "islice",
+];
 
 /// Helpers and attributes that a binding is handed to, at most.
 const MOST_ROOTS: usize = 64;
+/// Names and parts of expressions followed one after another, at most.
+const MOST_STEPS: u32 = 100;
 
 /// Finds what expressions reach, from several roots at once.
 pub(crate) struct Tracer<'s, 'a> {
@@ -80,17 +101,25 @@ pub(crate) struct Tracer<'s, 'a> {
     pub(crate) roots: Vec<Root>,
     /// Other names that files import the roots by.
     pub(crate) aliases: FxHashSet<String>,
+    steps: Cell<u32>,
     variables: RefCell<FxHashMap<(At, Sym), Option<Reach>>>,
 }
 
 impl<'s, 'a> Tracer<'s, 'a> {
     pub(crate) fn new(project: &'s Project<'a>, roots: Vec<Root>) -> Self {
-        Self { project, roots, aliases: FxHashSet::default(), variables: RefCell::default() }
+        Self {
+            project,
+            roots,
+            aliases: FxHashSet::default(),
+            steps: Cell::new(0),
+            variables: RefCell::default(),
+        }
     }
 
     /// Adds a root; whether it is a new one. What was remembered without it is forgotten.
     pub(crate) fn add_root(&mut self, root: Root) -> bool {
-        let new = self.roots.len() < MOST_ROOTS && !self.roots.iter().any(|known| known.place == root.place);
+        let new = self.roots.len() < MOST_ROOTS
+            && !self.roots.iter().any(|known| known.place == root.place);
         if new {
             self.roots.push(root);
             self.variables.borrow_mut().clear();
@@ -100,6 +129,21 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     /// What `node`, used in `scope`, reaches.
     pub(crate) fn reach(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        self.deeper(|| self.reach_here(file, node, scope))
+    }
+
+    /// Runs one step of a search, unless it has gone too deep: chains of aliases can be as long as a file.
+    fn deeper(&self, step: impl FnOnce() -> Option<Reach>) -> Option<Reach> {
+        if self.steps.get() >= MOST_STEPS {
+            return None;
+        }
+        self.steps.set(self.steps.get() + 1);
+        let reach = step();
+        self.steps.set(self.steps.get() - 1);
+        reach
+    }
+
+    fn reach_here(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
         match tree.node(node) {
             Node::Name(name) => self.name(file, name, scope),
@@ -110,7 +154,10 @@ impl<'s, 'a> Tracer<'s, 'a> {
             },
             Node::Call { callee, arguments } => self.call(file, callee, arguments, scope),
             Node::Choice(kids) => {
-                let reaches = tree.kids(kids).iter().filter_map(|&kid| self.reach(file, kid, scope));
+                let reaches = tree
+                    .kids(kids)
+                    .iter()
+                    .filter_map(|&kid| self.reach(file, kid, scope));
                 reaches.min_by_key(|reach| reach.sureness)
             }
             _ => None,
@@ -119,18 +166,22 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
-        let Some((owner, binders)) = owner(tree, scope, name) else { return self.meant(file, None, name, scope) };
+        let Some((owner, binders)) = owner(tree, scope, name) else {
+            return self.meant(file, None, name, scope);
+        };
         let at = At { file, scope: owner };
         self.root_variable(at, tree.name(name))
             .or_else(|| {
                 binders.iter().find_map(|binder| match *binder {
                     Binder::Import(index) => {
                         let import = tree.imports.get(index as usize)?;
-                        self.could_mean(import.name.as_deref()?).then(|| self.meant(file, None, name, scope))?
+                        self.could_mean(import.name.as_deref()?)
+                            .then(|| self.meant(file, None, name, scope))?
                     }
-                    Binder::Definition(scope) => {
-                        self.root_of(|place| *place == Place::Function(At { file, scope }), Sureness::Resolved)
-                    }
+                    Binder::Definition(scope) => self.root_of(
+                        |place| *place == Place::Function(At { file, scope }),
+                        Sureness::Resolved,
+                    ),
                     Binder::Act(_) | Binder::Parameter(_) => None,
                 })
             })
@@ -139,12 +190,27 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     /// Whether a name of another file is worth resolving: files are parsed for it.
     fn could_mean(&self, name: &str) -> bool {
-        self.aliases.contains(name) || self.roots.iter().any(|root| root.place.name(self.project) == name)
+        self.aliases.contains(name)
+            || self
+                .roots
+                .iter()
+                .any(|root| root.place.name(self.project) == name)
     }
 
     /// What a name or dotted name reaches by what it means.
-    fn meant(&self, file: FileId, node: Option<NodeId>, name: Sym, scope: ScopeId) -> Option<Reach> {
-        if node.is_some() || self.project.tree(file).is_some_and(|tree| crate::scopes::owner(tree, scope, name).is_none()) {
+    fn meant(
+        &self,
+        file: FileId,
+        node: Option<NodeId>,
+        name: Sym,
+        scope: ScopeId,
+    ) -> Option<Reach> {
+        if node.is_some()
+            || self
+                .project
+                .tree(file)
+                .is_some_and(|tree| crate::scopes::owner(tree, scope, name).is_none())
+        {
             let text = self.project.tree(file)?.name(name);
             if !self.could_mean(text) {
                 return None;
@@ -157,24 +223,38 @@ impl<'s, 'a> Tracer<'s, 'a> {
         match meaning {
             Meaning::Variable(at, name) => {
                 let text = self.project.tree(at.file)?.name(name);
-                self.root_variable(at, text).or_else(|| self.variable(at, name))
+                self.root_variable(at, text)
+                    .or_else(|| self.variable(at, name))
             }
-            Meaning::Function(at) => self.root_of(|place| *place == Place::Function(at), Sureness::Resolved),
+            Meaning::Function(at) => {
+                self.root_of(|place| *place == Place::Function(at), Sureness::Resolved)
+            }
             Meaning::Class(_) | Meaning::Module(_) => None,
         }
     }
 
     fn root_of(&self, fits: impl Fn(&Place) -> bool, sureness: Sureness) -> Option<Reach> {
         let root = self.roots.iter().find(|root| fits(&root.place))?;
-        Some(Reach { depth: root.depth, sureness })
+        Some(Reach {
+            depth: root.depth,
+            sureness,
+        })
     }
 
     /// Whether the target of an assignment is the binding itself, and how surely.
-    pub(crate) fn is_binding(&self, file: FileId, target: NodeId, scope: ScopeId) -> Option<Sureness> {
+    pub(crate) fn is_binding(
+        &self,
+        file: FileId,
+        target: NodeId,
+        scope: ScopeId,
+    ) -> Option<Sureness> {
         let tree = self.project.tree(file)?;
         let reach = match tree.node(target) {
             Node::Name(name) => {
-                let at = At { file, scope: owner(tree, scope, name)?.0 };
+                let at = At {
+                    file,
+                    scope: owner(tree, scope, name)?.0,
+                };
                 self.root_variable(at, tree.name(name))?
             }
             Node::Attribute { .. } => self.reach(file, target, scope)?,
@@ -185,7 +265,13 @@ impl<'s, 'a> Tracer<'s, 'a> {
     }
 
     /// What the attribute `name` of `of` reaches, as `getattr` and `setattr` mean it.
-    pub(crate) fn named_attribute(&self, file: FileId, of: NodeId, name: &str, scope: ScopeId) -> Option<Reach> {
+    pub(crate) fn named_attribute(
+        &self,
+        file: FileId,
+        of: NodeId,
+        name: &str,
+        scope: ScopeId,
+    ) -> Option<Reach> {
         self.attribute(file, of, of, name, scope)
     }
 
@@ -201,18 +287,36 @@ impl<'s, 'a> Tracer<'s, 'a> {
         }
         self.variables.borrow_mut().insert((at, name), None);
         let tree = self.project.tree(at.file)?;
-        let acts = tree.binders(at.scope, name).iter().filter_map(|binder| match *binder {
-            Binder::Act(index) => tree.act(index),
-            _ => None,
-        });
-        let reach = acts.filter_map(|act| self.given(at.file, act)).min_by_key(|reach| reach.sureness);
+        let reaches = tree
+            .binders(at.scope, name)
+            .iter()
+            .filter_map(|binder| match *binder {
+                Binder::Act(index) => self.given(at.file, tree.act(index)?),
+                Binder::Parameter(index) => {
+                    let function = tree.scope(at.scope);
+                    self.reach(
+                        at.file,
+                        function.parameters.get(index as usize)?.default?,
+                        function.parent?,
+                    )
+                }
+                Binder::Definition(_) | Binder::Import(_) => None,
+            });
+        let reach = reaches.min_by_key(|reach| reach.sureness);
         self.variables.borrow_mut().insert((at, name), reach);
         reach
     }
 
     /// What the target of an assignment reaches by its value.
     fn given(&self, file: FileId, act: &Act) -> Option<Reach> {
-        let Deed::Bind { value: Some(value), how, .. } = act.deed else { return None };
+        let Deed::Bind {
+            value: Some(value),
+            how,
+            ..
+        } = act.deed
+        else {
+            return None;
+        };
         // The iterable of a comprehension's first loop belongs to the scope around it; looking from inside finds the
         // same, short of shadowing.
         match how {
@@ -224,13 +328,23 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     /// What the items of an expression reach, as a loop over it sees them.
     fn items(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        self.deeper(|| self.items_here(file, node, scope))
+    }
+
+    fn items_here(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
         if let Node::Call { callee, arguments } = tree.node(node) {
             match tree.node(callee) {
-                Node::Attribute { of, name } if ITEMS_METHODS.contains(&tree.name(name)) => return self.items(file, of, scope),
-                Node::Name(name) | Node::Attribute { name, .. } if ITEMS_FUNCTIONS.contains(&tree.name(name)) => {
+                Node::Attribute { of, name } if ITEMS_METHODS.contains(&tree.name(name)) => {
+                    return self.items(file, of, scope);
+                }
+                Node::Name(name) | Node::Attribute { name, .. }
+                    if ITEMS_FUNCTIONS.contains(&tree.name(name)) =>
+                {
                     let arguments = tree.arguments(arguments);
-                    return arguments.iter().find_map(|argument| self.items(file, argument.value, scope));
+                    return arguments
+                        .iter()
+                        .find_map(|argument| self.items(file, argument.value, scope));
                 }
                 _ => {}
             }
@@ -260,38 +374,66 @@ impl<'s, 'a> Tracer<'s, 'a> {
         let tree = self.project.tree(file)?;
         let name = tree.last_name(callee)?;
         self.roots.iter().find_map(|root| {
-            let Place::Result(function) = root.place else { return None };
+            let Place::Result(function) = root.place else {
+                return None;
+            };
             if root.place.name(self.project) != name {
                 return None;
             }
             let sureness = match (self.project.meaning(file, callee, scope), tree.node(callee)) {
-                (Some(Meaning::Function(meant)), _) => (meant == function).then_some(Sureness::Resolved),
-                (_, Node::Attribute { of, .. }) => self.method_sureness(file, of, name, scope, function),
+                (Some(Meaning::Function(meant)), _) => {
+                    (meant == function).then_some(Sureness::Resolved)
+                }
+                (_, Node::Attribute { of, .. }) => {
+                    self.method_sureness(file, of, name, scope, function)
+                }
                 _ => None,
             };
-            Some(Reach { depth: root.depth, sureness: sureness.filter(|sureness| *sureness < Sureness::NameOnly)? })
+            Some(Reach {
+                depth: root.depth,
+                sureness: sureness.filter(|sureness| *sureness < Sureness::NameOnly)?,
+            })
         })
     }
 
     /// `globals()["NAME"]`, `self.__dict__["attr"]`, `vars(x)["attr"]`.
     fn named_item(&self, file: FileId, of: NodeId, key: NodeId, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
-        let Node::Text(key) = tree.node(key) else { return None };
+        let Node::Text(key) = tree.node(key) else {
+            return None;
+        };
         match tree.node(of) {
             Node::Attribute { of: owner, name } if tree.name(name) == "__dict__" => {
                 self.attribute(file, owner, owner, tree.name(key), scope)
             }
-            Node::Call { callee, arguments } => match (tree.last_name(callee), tree.arguments(arguments)) {
-                (Some("globals"), []) => self.root_variable(At { file, scope: ScopeId::MODULE }, tree.name(key)),
-                (Some("vars"), [owner]) => self.attribute(file, owner.value, owner.value, tree.name(key), scope),
-                _ => None,
-            },
+            Node::Call { callee, arguments } => {
+                match (tree.last_name(callee), tree.arguments(arguments)) {
+                    (Some("globals"), []) => self.root_variable(
+                        At {
+                            file,
+                            scope: ScopeId::MODULE,
+                        },
+                        tree.name(key),
+                    ),
+                    (Some("vars"), [owner]) => {
+                        self.attribute(file, owner.value, owner.value, tree.name(key), scope)
+                    }
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
 
     /// What `of.name` reaches. `node` is the whole expression, or `of` where there is none.
-    fn attribute(&self, file: FileId, node: NodeId, of: NodeId, name: &str, scope: ScopeId) -> Option<Reach> {
+    fn attribute(
+        &self,
+        file: FileId,
+        node: NodeId,
+        of: NodeId,
+        name: &str,
+        scope: ScopeId,
+    ) -> Option<Reach> {
         if node != of
             && let Some(tree) = self.project.tree(file)
             && let Some(sym) = tree.sym(name)
@@ -302,27 +444,44 @@ impl<'s, 'a> Tracer<'s, 'a> {
         let mut best: Option<Reach> = None;
         for root in &self.roots {
             let sureness = match &root.place {
-                Place::Attribute { classes, name: own, on_class } if own == name => {
-                    self.receiver_sureness(file, of, scope, classes, *on_class)
-                }
-                Place::OfFunction { function, name: own } if own == name => {
+                Place::Attribute {
+                    classes,
+                    name: own,
+                    on_class,
+                } if own == name => self.receiver_sureness(file, of, scope, classes, *on_class),
+                Place::OfFunction {
+                    function,
+                    name: own,
+                } if own == name => {
                     let meaning = self.project.meaning(file, of, scope);
                     (meaning == Some(Meaning::Function(*function))).then_some(Sureness::Resolved)
                 }
-                Place::Function(function) if node != of => self.method_sureness(file, of, name, scope, *function),
+                Place::Function(function) if node != of => {
+                    self.method_sureness(file, of, name, scope, *function)
+                }
                 _ => None,
             };
             if let Some(sureness) = sureness
                 && best.is_none_or(|best| sureness < best.sureness)
             {
-                best = Some(Reach { depth: root.depth, sureness });
+                best = Some(Reach {
+                    depth: root.depth,
+                    sureness,
+                });
             }
         }
         best
     }
 
     /// How surely `of` is an instance of the first class (or, `on_class`, that class).
-    fn receiver_sureness(&self, file: FileId, of: NodeId, scope: ScopeId, classes: &[At], on_class: bool) -> Option<Sureness> {
+    fn receiver_sureness(
+        &self,
+        file: FileId,
+        of: NodeId,
+        scope: ScopeId,
+        classes: &[At],
+        on_class: bool,
+    ) -> Option<Sureness> {
         let position = |class: At| classes.iter().position(|&own| own == class);
         let of_class = |class: At| match position(class) {
             Some(0) => Some(Sureness::Resolved),
@@ -330,42 +489,78 @@ impl<'s, 'a> Tracer<'s, 'a> {
             None if classes.is_empty() => Some(Sureness::NameOnly),
             None => {
                 let own = classes.first()?;
-                self.project.ancestry(class).contains(own).then_some(Sureness::Subclass)
+                self.project
+                    .ancestry(class)
+                    .contains(own)
+                    .then_some(Sureness::Subclass)
             }
         };
         match self.project.receiver(file, of, scope) {
             Receiver::SelfOf(class) | Receiver::InstanceOf(class) => of_class(class),
-            Receiver::ClassItself(class) if on_class || self.project.is_metaclass(class) => of_class(class),
+            Receiver::ClassItself(class) if on_class || self.project.is_metaclass(class) => {
+                of_class(class)
+            }
             // `self` of a metaclass's instance, and `cls.__new__(cls)`: the class is at hand, the instance is not.
             Receiver::ClassItself(_) | Receiver::Other => None,
-            Receiver::Unknown => Some(self.made_in_new(file, of, scope, classes).unwrap_or(Sureness::NameOnly)),
+            Receiver::Unknown => Some(
+                self.made_in_new(file, of, scope, classes)
+                    .unwrap_or(Sureness::NameOnly),
+            ),
         }
     }
 
     /// A local of `__new__` or of a class method is most likely the instance that is made there.
-    fn made_in_new(&self, file: FileId, of: NodeId, scope: ScopeId, classes: &[At]) -> Option<Sureness> {
+    fn made_in_new(
+        &self,
+        file: FileId,
+        of: NodeId,
+        scope: ScopeId,
+        classes: &[At],
+    ) -> Option<Sureness> {
         let tree = self.project.tree(file)?;
-        let Node::Name(name) = tree.node(of) else { return None };
+        let Node::Name(name) = tree.node(of) else {
+            return None;
+        };
         let (owner, binders) = owner(tree, scope, name)?;
-        let class = At { file, scope: tree.class_of_method(owner)? };
-        let makes = tree.name(tree.scope(owner).name) == "__new__" || tree.is_decorated(owner, "classmethod");
-        let assigned = binders.iter().any(|binder| matches!(binder, Binder::Act(_)));
+        let class = At {
+            file,
+            scope: tree.class_of_method(owner)?,
+        };
+        let makes = tree.name(tree.scope(owner).name) == "__new__"
+            || tree.is_decorated(owner, "classmethod");
+        let assigned = binders
+            .iter()
+            .any(|binder| matches!(binder, Binder::Act(_)));
         (makes && assigned && classes.contains(&class)).then_some(Sureness::Base)
     }
 
     /// How surely `of.name` is the method `function`.
-    fn method_sureness(&self, file: FileId, of: NodeId, name: &str, scope: ScopeId, function: At) -> Option<Sureness> {
+    fn method_sureness(
+        &self,
+        file: FileId,
+        of: NodeId,
+        name: &str,
+        scope: ScopeId,
+        function: At,
+    ) -> Option<Sureness> {
         let tree = self.project.tree(function.file)?;
         if tree.name(tree.scope(function.scope).name) != name {
             return None;
         }
-        let class = At { file: function.file, scope: tree.class_of_method(function.scope)? };
+        let class = At {
+            file: function.file,
+            scope: tree.class_of_method(function.scope)?,
+        };
         match self.project.receiver(file, of, scope) {
             Receiver::SelfOf(of) | Receiver::InstanceOf(of) | Receiver::ClassItself(of) => {
                 let ancestry = self.project.ancestry(of);
                 let base_calls_down = || self.project.ancestry(class).contains(&of);
                 if ancestry.contains(&class) {
-                    Some(if of == class { Sureness::Resolved } else { Sureness::Base })
+                    Some(if of == class {
+                        Sureness::Resolved
+                    } else {
+                        Sureness::Base
+                    })
                 } else {
                     base_calls_down().then_some(Sureness::Subclass)
                 }
@@ -379,6 +574,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
 impl Reach {
     /// An item of what is reached.
     fn item(self) -> Self {
-        Self { depth: self.depth + 1, ..self }
+        Self {
+            depth: self.depth + 1,
+            ..self
+        }
     }
 }

@@ -23,7 +23,9 @@ pub(crate) fn owner(tree: &Tree, scope: ScopeId, name: Sym) -> Option<(ScopeId, 
 pub(crate) fn class(project: &Project<'_>, class: &ClassName) -> Option<At> {
     let file = project.module(&class.module)?;
     let tree = project.tree(file)?;
-    let named = tree.scopes().filter(|(_, scope)| scope.kind == ScopeKind::Class && scope.qualname == class.qualname);
+    let named = tree
+        .scopes()
+        .filter(|(_, scope)| scope.kind == ScopeKind::Class && scope.qualname == class.qualname);
     named.last().map(|(scope, _)| At { file, scope })
 }
 
@@ -35,7 +37,8 @@ pub(crate) fn function(project: &Project<'_>, function: &FunctionName) -> Option
     let fit = |scope: ScopeId| {
         let def = tree.scope(scope);
         let line_fits = function.line > 0
-            && (project.line(file, def.first) == Some(function.line) || project.line(file, def.header.start) == Some(function.line));
+            && (project.line(file, def.first) == Some(function.line)
+                || project.line(file, def.header.start) == Some(function.line));
         let name_fits = tree.name(def.name) == last_name;
         match (def.qualname == function.qualname, line_fits, name_fits) {
             (true, true, _) => 4,
@@ -45,15 +48,38 @@ pub(crate) fn function(project: &Project<'_>, function: &FunctionName) -> Option
             _ => 0,
         }
     };
-    let functions = tree.scopes().filter(|(_, scope)| scope.kind == ScopeKind::Function).map(|(scope, _)| scope);
-    let best = functions.map(|scope| (fit(scope), std::cmp::Reverse(scope))).filter(|(fit, _)| *fit > 0).max()?;
-    Some(At { file, scope: best.1.0 })
+    let functions = tree
+        .scopes()
+        .filter(|(_, scope)| scope.kind == ScopeKind::Function)
+        .map(|(scope, _)| scope);
+    let best = functions
+        .map(|scope| (fit(scope), std::cmp::Reverse(scope)))
+        .filter(|(fit, _)| *fit > 0)
+        .max()?;
+    Some(At {
+        file,
+        scope: best.1.0,
+    })
 }
 
 /// The scope that defines a variable which `function` uses: a function around it, or it.
-pub(crate) fn variable_owner(tree: &Tree, function: ScopeId, name: Sym, free: bool) -> Option<ScopeId> {
-    let from = if free { tree.scope(function).parent? } else { function };
+pub(crate) fn variable_owner(
+    tree: &Tree,
+    function: ScopeId,
+    name: Sym,
+    free: bool,
+) -> Option<ScopeId> {
+    let from = if free {
+        tree.scope(function).parent?
+    } else {
+        function
+    };
     std::iter::successors(Some(from), |&at| tree.scope(at).parent)
-        .filter(|&at| matches!(tree.scope(at).kind, ScopeKind::Function | ScopeKind::Comprehension))
+        .filter(|&at| {
+            matches!(
+                tree.scope(at).kind,
+                ScopeKind::Function | ScopeKind::Comprehension
+            )
+        })
         .find(|&at| !tree.binders(at, name).is_empty())
 }

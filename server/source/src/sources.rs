@@ -1,6 +1,16 @@
 //! The program's source as a whole: the way in.
 
-use crate::{Answer, ClassName, Module, Question, Site, SourceFiles};
+use rustc_hash::FxHashSet;
+
+use crate::project::{At, Project};
+use crate::python::ScopeKind;
+use crate::reach::Tracer;
+use crate::stores::Found;
+use crate::{
+    Answer, Binding, ClassName, FunctionName, Growth, Module, Question, Role, Site, SourceFiles,
+    Store,
+};
+use crate::{callers, definitions, ranking, roots, scopes, stores};
 
 /// Something about a file that makes an answer less sure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,37 +23,101 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The source of a program.
+/// The source of a program. Files are read when a question first needs them, and kept.
 pub struct Sources<'a> {
-    #[allow(dead_code)]
-    files: &'a dyn SourceFiles,
-    #[allow(dead_code)]
-    modules: Vec<Module>,
+    project: Project<'a>,
 }
 
 impl<'a> Sources<'a> {
     /// The source of the program whose modules are these. Nothing is read yet.
     #[must_use]
     pub fn new(files: &'a dyn SourceFiles, modules: Vec<Module>) -> Self {
-        Self { files, modules }
+        Self {
+            project: Project::new(files, modules),
+        }
     }
 
     /// Where the bindings of the question are defined, and where things are stored in them.
     #[must_use]
     pub fn answer(&self, question: &Question<'_>) -> Answer {
-        Answer { definitions: vec![None; question.bindings.len()], stores: Vec::new() }
+        let definitions = question
+            .bindings
+            .iter()
+            .map(|binding| self.definition(binding, question.growth))
+            .collect();
+        Answer {
+            definitions,
+            stores: self.stores(question),
+        }
     }
 
-    /// The header line of a class: `class Name(...):`.
+    /// The header of a class: `class Name(...)`.
     #[must_use]
     pub fn class_line(&self, class: &ClassName) -> Option<Site> {
-        let _ = class;
-        None
+        self.header(scopes::class(&self.project, class)?)
+    }
+
+    /// The header of a function: `def name(...)`.
+    #[must_use]
+    pub fn function_line(&self, function: &FunctionName) -> Option<Site> {
+        self.header(scopes::function(&self.project, function)?)
     }
 
     /// What could not be read, or not wholly, so far: by file and line.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
+        self.project.problems()
+    }
+
+    fn header(&self, at: At) -> Option<Site> {
+        self.project
+            .site(at.file, self.project.tree(at.file)?.scope(at.scope).header)
+    }
+
+    fn definition(&self, binding: &Binding, growth: Growth) -> Option<Site> {
+        let (file, span) = definitions::definition(&self.project, binding, growth)?;
+        self.project.site(file, span)
+    }
+
+    /// Stores of the innermost binding; where its source is not there, of the next, up to the holder.
+    fn stores(&self, question: &Question<'_>) -> Vec<Store> {
+        let last = question
+            .holder
+            .min(question.bindings.len().saturating_sub(1));
+        for (index, binding) in question.bindings.iter().enumerate().take(last + 1) {
+            let (roots, files) = roots::of(&self.project, binding);
+            let mut tracer = Tracer::new(&self.project, roots);
+            roots::add_aliases(&mut tracer, &files);
+            let found = match binding {
+                Binding::Cache { .. } => stores::calls(&tracer, &files, Role::Call),
+                _ => stores::find(&mut tracer, &files, question.growth),
+            };
+            if found.is_empty() {
+                continue;
+            }
+            let found = ranking::stores(&self.project, question, found);
+            let outer = question.bindings.get(index + 1..=last).unwrap_or_default();
+            let callers = callers::find(&self.project, binding, outer, question.held, &found);
+            return self.listed(ranking::joined(&self.project, found, callers));
+        }
         Vec::new()
+    }
+
+    fn listed(&self, found: Vec<Found>) -> Vec<Store> {
+        let mut seen = FxHashSet::default();
+        let store = |found: Found| {
+            let site = self.project.site(found.file, found.span)?;
+            let tree = self.project.tree(found.file)?;
+            let enclosing = tree.enclosing(found.scope, ScopeKind::Function);
+            let enclosing = enclosing
+                .map_or("", |function| &tree.scope(function).qualname)
+                .to_owned();
+            seen.insert(site.clone()).then_some(Store {
+                site,
+                role: found.role,
+                enclosing,
+            })
+        };
+        found.into_iter().filter_map(store).collect()
     }
 }

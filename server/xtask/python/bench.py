@@ -24,7 +24,10 @@ class Order:
 
 
 def make_heap():
-    """Seven objects each: the instance, its dictionary, its four values, and its key in the dictionary of all."""
+    """Seven objects each: the instance, its number, its four values, and its key in the dictionary of all.
+
+    Before Python 3.11 there is an eighth, the instance's own dictionary.
+    """
     return {"key %d" % number: Order(number) for number in range(INSTANCES)}
 
 

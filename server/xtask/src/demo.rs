@@ -4,7 +4,7 @@
 //! beside it, `tests/demo/upload.py` is its users. Everything that is made on the way lies in `target/demo`.
 
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -157,20 +157,9 @@ impl Demo {
             .args(dumps)
             .arg("--root")
             .arg(self.gallery());
-        say(&format!(
-            "heldby report {}\n",
-            dumps
-                .iter()
-                .map(|dump| dump.display().to_string())
-                .collect::<Vec<_>>()
-                .join(" ")
-        ));
-        process::run(&mut report)?;
-        if std::io::stdout().is_terminal() {
-            say("");
-            say(&format!("the dumps are in {}", self.dumps().display()));
-        }
-        Ok(())
+        let names: Vec<_> = dumps.iter().map(|dump| relative(dump)).collect();
+        say(&format!("heldby report {}\n", names.join(" ")));
+        process::run(&mut report)
     }
 
     /// Whether the findings are the truth, the whole truth and nothing but the truth.
@@ -205,6 +194,7 @@ impl Demo {
         command.current_dir(self.gallery());
         // What Python compiles goes here and not between the sources.
         command.env("PYTHONPYCACHEPREFIX", self.work.join("compiled"));
+        command.env_remove("PYTHONDONTWRITEBYTECODE");
         command.env("GALLERY_DATA", self.data());
         command
             .env_remove("GALLERY_DEBUG")
@@ -340,10 +330,7 @@ impl Server {
             .unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         let end = lines[lines.len().saturating_sub(20)..].join("\n");
-        error.context(format!(
-            "the demo stopped. The end of {}:\n{end}",
-            self.log.display()
-        ))
+        anyhow::anyhow!("{error:#}\nThe end of {}:\n{end}", self.log.display())
     }
 }
 
@@ -422,12 +409,17 @@ fn parsed(text: &str, what: &str) -> Result<Value> {
     serde_json::from_str(text).with_context(|| format!("{what} is not JSON"))
 }
 
+/// A path as one would type it here.
+fn relative(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
 /// Progress. Standard output is for the findings alone.
 fn say(line: &str) {
     // A closed standard error is no reason to stop.
-    let _ = writeln!(
-        std::io::stderr(),
-        "{}{line}",
-        if line.is_empty() { "" } else { "demo: " }
-    );
+    let _ = writeln!(std::io::stderr(), "demo: {line}");
 }

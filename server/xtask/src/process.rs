@@ -35,6 +35,15 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     Ok(text(&output.stdout))
 }
 
+/// An error and what it was caused by, a line each. No backtrace: these are errors of the machine, not of ours.
+pub(crate) fn explained(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n  because: ")
+}
+
 /// A command as one would type it, without the folders of the program.
 pub(crate) fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());

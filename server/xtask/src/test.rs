@@ -74,7 +74,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed => write!(formatter, "passed"),
-            Self::Failed(error) => write!(formatter, "FAILED: {error:#}"),
+            Self::Failed(error) => write!(formatter, "FAILED: {}", process::explained(error)),
             Self::Skipped(why) => write!(formatter, "SKIPPED: {why}"),
         }
     }

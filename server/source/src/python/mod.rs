@@ -1,11 +1,12 @@
 //! Python: from text to the [`Tree`] the rest of the crate reads. The parser's own types end here.
 
 mod lower;
+mod lower_expressions;
 mod nesting;
 mod tree;
 
 pub(crate) use tree::{
-    Act, Argument, Binder, Deed, How, Import, Kids, Node, NodeId, Parameter, Scope, ScopeId, ScopeKind, Sym, Tree,
+    Act, Argument, Binder, Deed, How, Import, Kids, Node, NodeId, ScopeId, ScopeKind, Sym, Tree,
 };
 
 /// A parsed file.
@@ -20,8 +21,15 @@ pub(crate) struct Parsed {
 /// Parses a module. A broken one gives what could be read of it, with its first error.
 pub(crate) fn parse(text: &str) -> Result<Parsed, String> {
     nesting::with_room_for(text, || {
-        let parsed = ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
-        let error = parsed.errors().first().map(|error| (u32::from(error.location.start()), error.error.to_string()));
-        Parsed { tree: lower::lower(parsed.suite(), text.len()), error }
+        let parsed =
+            ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
+        let error = parsed
+            .errors()
+            .first()
+            .map(|error| (u32::from(error.location.start()), error.error.to_string()));
+        Parsed {
+            tree: lower::lower(parsed.suite(), text.len()),
+            error,
+        }
     })
 }

@@ -6,10 +6,13 @@ const SHALLOW: u32 = 48;
 /// Beyond this depth a file is not parsed.
 const DEEPEST: u32 = 3_000;
 /// For files in between. Reserved, not used, memory: only touched pages count.
-const DEEP_STACK_BYTES: usize = 512 << 20;
+const DEEP_STACK_BYTES: usize = 256 << 20;
 
 /// Runs `parse` with a stack that serves for `text`.
-pub(super) fn with_room_for<T: Send>(text: &str, parse: impl FnOnce() -> T + Send) -> Result<T, String> {
+pub(super) fn with_room_for<T: Send>(
+    text: &str,
+    parse: impl FnOnce() -> T + Send,
+) -> Result<T, String> {
     let depth = deepest(text.as_bytes());
     if depth <= SHALLOW {
         return Ok(parse());
@@ -37,7 +40,10 @@ fn deepest(bytes: &[u8]) -> u32 {
     let mut line_start = true;
     while let Some(&byte) = bytes.get(at) {
         if line_start && open.is_empty() {
-            let width = bytes[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\x0c')).count();
+            let width = bytes[at..]
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\x0c'))
+                .count();
             indent = u32::try_from(width).unwrap_or(u32::MAX);
             at += width;
             line_start = false;
@@ -72,10 +78,24 @@ fn deepest(bytes: &[u8]) -> u32 {
             }
             b',' | b';' => chain = 0,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
-                let word = bytes[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+                let word = bytes[at..]
+                    .iter()
+                    .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+                    .count();
                 let keyword = matches!(
                     &bytes[at..at + word],
-                    b"not" | b"lambda" | b"if" | b"else" | b"await" | b"and" | b"or" | b"in" | b"is" | b"yield" | b"from" | b"case"
+                    b"not"
+                        | b"lambda"
+                        | b"if"
+                        | b"else"
+                        | b"await"
+                        | b"and"
+                        | b"or"
+                        | b"in"
+                        | b"is"
+                        | b"yield"
+                        | b"from"
+                        | b"case"
                 );
                 if keyword {
                     chain = chain.saturating_add(1);
@@ -84,7 +104,8 @@ fn deepest(bytes: &[u8]) -> u32 {
                 deepest = deepest.max(sum.saturating_add(chain).saturating_add(indent));
                 continue;
             }
-            b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^' | b'~' | b'<' | b'>' | b'=' | b'!' | b'.' | b':' => {
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'@' | b'&' | b'|' | b'^' | b'~' | b'<' | b'>'
+            | b'=' | b'!' | b'.' | b':' => {
                 chain = chain.saturating_add(1);
             }
             _ => {}
@@ -105,7 +126,9 @@ fn after_string(bytes: &[u8], at: usize) -> usize {
             b'\\' => here += 1,
             b'\n' if !triple => return here,
             _ if byte == quote && !triple => return here + 1,
-            _ if byte == quote && bytes[here..].starts_with(&[quote, quote, quote]) => return here + 3,
+            _ if byte == quote && bytes[here..].starts_with(&[quote, quote, quote]) => {
+                return here + 3;
+            }
             _ => {}
         }
         here += 1;

@@ -15,6 +15,11 @@ pub(crate) struct NodeId(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ScopeId(pub(super) u32);
 
+impl NodeId {
+    /// An expression that is not there to be seen.
+    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
+}
+
 impl ScopeId {
     /// The module itself.
     pub(crate) const MODULE: Self = Self(0);
@@ -80,6 +85,7 @@ pub(crate) struct Parameter {
     /// With its annotation and default.
     pub(crate) span: Span,
     pub(crate) annotation: Option<NodeId>,
+    pub(crate) default: Option<NodeId>,
     /// Can be given by position.
     pub(crate) positional: bool,
 }
@@ -124,7 +130,11 @@ pub(crate) struct Act {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deed {
     /// `target = value`, and its kin.
-    Bind { target: NodeId, value: Option<NodeId>, how: How },
+    Bind {
+        target: NodeId,
+        value: Option<NodeId>,
+        how: How,
+    },
     /// A call.
     Call(NodeId),
     /// `@decorator` on a function or class.
@@ -168,7 +178,6 @@ pub(crate) enum Binder {
 /// `import module as …`, `from module import name as …`, `from module import *`.
 #[derive(Debug)]
 pub(crate) struct Import {
-    pub(crate) scope: ScopeId,
     /// As written, without leading dots.
     pub(crate) module: String,
     /// Number of leading dots.
@@ -185,7 +194,6 @@ pub(crate) struct Tree {
     pub(super) names: Vec<Box<str>>,
     pub(super) by_name: FxHashMap<Box<str>, Sym>,
     pub(super) nodes: Vec<Node>,
-    pub(super) spans: Vec<Span>,
     pub(super) kids: Vec<NodeId>,
     pub(super) arguments: Vec<Argument>,
     pub(super) scopes: Vec<Scope>,
@@ -210,22 +218,24 @@ impl Tree {
 
     /// An expression.
     pub(crate) fn node(&self, id: NodeId) -> Node {
-        self.nodes.get(id.0 as usize).copied().unwrap_or(Node::Constant)
-    }
-
-    /// Where an expression stands.
-    pub(crate) fn span(&self, id: NodeId) -> Span {
-        self.spans.get(id.0 as usize).copied().unwrap_or_default()
+        self.nodes
+            .get(id.0 as usize)
+            .copied()
+            .unwrap_or(Node::Constant)
     }
 
     /// Parts of a choice, a display or another expression.
     pub(crate) fn kids(&self, kids: Kids) -> &[NodeId] {
-        self.kids.get(kids.start as usize..(kids.start + kids.len) as usize).unwrap_or_default()
+        self.kids
+            .get(kids.start as usize..(kids.start + kids.len) as usize)
+            .unwrap_or_default()
     }
 
     /// Arguments of a call.
     pub(crate) fn arguments(&self, kids: Kids) -> &[Argument] {
-        self.arguments.get(kids.start as usize..(kids.start + kids.len) as usize).unwrap_or_default()
+        self.arguments
+            .get(kids.start as usize..(kids.start + kids.len) as usize)
+            .unwrap_or_default()
     }
 
     /// A scope.
@@ -245,7 +255,11 @@ impl Tree {
 
     /// Acts that bind an attribute of this name, of anything.
     pub(crate) fn attribute_binds(&self, name: Sym) -> impl Iterator<Item = &Act> {
-        self.attribute_binds.get(&name).into_iter().flatten().filter_map(|&index| self.act(index))
+        self.attribute_binds
+            .get(&name)
+            .into_iter()
+            .flatten()
+            .filter_map(|&index| self.act(index))
     }
 
     /// An act by its number.
@@ -264,23 +278,56 @@ impl Tree {
 
     /// The innermost scope of `kind`s that `scope` is or lies in.
     pub(crate) fn enclosing(&self, scope: ScopeId, kind: ScopeKind) -> Option<ScopeId> {
-        std::iter::successors(Some(scope), |&at| self.scope(at).parent).find(|&at| self.scope(at).kind == kind)
+        std::iter::successors(Some(scope), |&at| self.scope(at).parent)
+            .find(|&at| self.scope(at).kind == kind)
     }
 
-    /// The outermost function that `scope` is or lies in.
+    /// The outermost function that `scope` is or lies in, up to the innermost class.
     pub(crate) fn outermost_function(&self, scope: ScopeId) -> Option<ScopeId> {
         std::iter::successors(Some(scope), |&at| self.scope(at).parent)
+            .take_while(|&at| self.scope(at).kind != ScopeKind::Class)
             .filter(|&at| self.scope(at).kind == ScopeKind::Function)
             .last()
     }
 
     /// The class whose method `function` is.
     pub(crate) fn class_of_method(&self, function: ScopeId) -> Option<ScopeId> {
-        self.scope(function).parent.filter(|&parent| self.scope(parent).kind == ScopeKind::Class)
+        self.scope(function)
+            .parent
+            .filter(|&parent| self.scope(parent).kind == ScopeKind::Class)
     }
 
     /// Whether a decorator's last name is `name`.
     pub(crate) fn is_decorated(&self, scope: ScopeId, name: &str) -> bool {
-        self.scope(scope).decorators.iter().any(|decorator| self.last_name(decorator.expression) == Some(name))
+        self.scope(scope)
+            .decorators
+            .iter()
+            .any(|decorator| self.last_name(decorator.expression) == Some(name))
+    }
+
+    /// An expression and all that it is made of, without what stands in lambdas.
+    pub(crate) fn within(&self, id: NodeId) -> Vec<NodeId> {
+        let mut all = vec![id];
+        let mut next = 0;
+        while let Some(&at) = all.get(next) {
+            next += 1;
+            match self.node(at) {
+                Node::Attribute { of, .. } => all.push(of),
+                Node::Subscript { of, key } => all.extend([of, key]),
+                Node::Call { callee, arguments } => {
+                    all.push(callee);
+                    all.extend(
+                        self.arguments(arguments)
+                            .iter()
+                            .map(|argument| argument.value),
+                    );
+                }
+                Node::Choice(kids) | Node::Display(kids) | Node::Other(kids) => {
+                    all.extend(self.kids(kids))
+                }
+                Node::Name(_) | Node::Lambda(_) | Node::Text(_) | Node::None | Node::Constant => {}
+            }
+        }
+        all
     }
 }

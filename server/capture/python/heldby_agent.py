@@ -1,0 +1,1120 @@
+"""heldby_agent: writes a dump of this process's heap to a file.
+
+One file, standard library only, CPython 3.8 and later. Put it anywhere and call it:
+
+    import heldby_agent
+    heldby_agent.dump("/tmp/app.heldby")
+
+What flows in: the objects the garbage collector tracks, the table of modules and the frames of all threads. What flows out:
+a file in the format of `FORMAT.md` with every object that these reach, its type, size, reference count, and the names of
+its references. Values are not captured.
+
+The capture runs no code of the program's: it asks an object only for what the interpreter answers by itself. It never calls
+`repr`, `str`, `len`, `iter`, `hash`, `==`, `isinstance` or `getattr` on an object that could answer with a method of its own.
+Objects are told apart by address, and grouped by `type(o)`, so that the work on them runs in C.
+"""
+import binascii
+import collections
+import functools
+import gc
+import json
+import os
+import struct
+import sys
+import threading
+import time
+import types
+from array import array
+from itertools import chain, repeat
+
+try:
+    import ctypes
+except ImportError:  # An interpreter built without it: names that only memory knows are asked for another way.
+    ctypes = None
+try:
+    import zlib
+except ImportError:
+    zlib = None
+
+__all__ = ["dump"]
+
+AGENT = "heldby_agent 0.1.0"
+
+# Kinds of reference, as FORMAT.md numbers them.
+OTHER, ATTRIBUTE, SLOT, LIST_ITEM, TUPLE_ITEM, SET_MEMBER, DEQUE_ITEM = range(7)
+NAMESPACE, TYPE, FREE_VARIABLE, CELL_CONTENTS, DEFAULT, KEYWORD_DEFAULT, LOCAL, CACHE, MACHINERY, STACK = range(9, 19)
+DESCRIBED = 256
+NO_STRING = 0xFFFFFFFF
+
+IMMORTAL = 0xFFFFFFFF
+UNKNOWN_COUNT = 0xFFFFFFFE
+# Since 3.12 an immortal object's count is a pattern of high bits; no real count comes near.
+LEAST_IMMORTAL_COUNT = 1 << 30
+
+OBJECTS_A_CHUNK = 100_000
+# A section may have 256 MiB.
+ITEMS_A_SECTION = 15_000_000
+KEY_LENGTH = 40
+MAX_CODEC_BYTES = 256 << 20
+
+# Objects of these types reference nothing.
+LEAVES = frozenset(map(id, (
+    str, bytes, int, float, bool, complex, bytearray, range, type(None), type(Ellipsis), type(NotImplemented),
+)))
+
+_mro_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
+_module_of = type.__dict__["__module__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+_flags_of = type.__dict__["__flags__"].__get__
+_bases_of = type.__dict__["__bases__"].__get__
+_dictoffset_of = type.__dict__["__dictoffset__"].__get__
+_module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
+_LruCache = type(functools.lru_cache(maxsize=None)(len))
+_MISSING = object()
+
+TYPE_IS_HEAP = 1 << 9
+TYPE_IS_TYPE = 1 << 31
+
+_lock = threading.Lock()
+_owner = None
+_checksums = {}
+
+
+def dump(path, wait=True, keys=True, compress=False):
+    """Writes a dump of this process to `path` and returns the path.
+
+    The file is written beside its final name, synced and renamed: when it stands there, it is whole. Its mode is 0600.
+    `wait=False` is accepted for the native agent's sake; this one always returns when the file is whole. `keys=False` leaves
+    out the texts of dictionary keys (names of attributes and globals stay). `compress` packs the file with zlib.
+
+    Raises OSError when the file cannot be written, RuntimeError when this thread is taking a dump already.
+    """
+    global _owner
+    path = os.path.abspath(os.fspath(path))
+    if _owner == threading.get_ident():
+        raise RuntimeError("heldby: this thread is taking a dump already (a signal handler must not take another)")
+    with _lock:
+        _owner = threading.get_ident()
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            # Before anything else is made: what is made later cannot be in it.
+            tracked = gc.get_objects()
+            unfinished = "%s.%d.part" % (path, os.getpid())
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+                    capture = _Capture(_Sections(file, compress), keys)
+                    capture.run(tracked)
+                    del tracked
+                    if was_enabled:
+                        # The heap is written; what follows reads files.
+                        gc.enable()
+                    capture.finish()
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(unfinished, path)
+            except BaseException:
+                try:
+                    os.unlink(unfinished)
+                except OSError:
+                    pass
+                raise
+        finally:
+            _owner = None
+            if was_enabled:
+                gc.enable()
+    return path
+
+
+class _Sections:
+    """Writes sections, and the tables of strings and shapes that they refer to."""
+
+    def __init__(self, file, compress):
+        self.file = file
+        self.compress = compress and zlib is not None
+        self.count = 0
+        self.objects = 0
+        self.strings = {}
+        self.new_strings = []
+        self.shapes = {}
+        self.new_shapes = []
+        file.write(b"\x89HELDBY\n" + struct.pack("<HHI", 1, 0, 0))
+
+    def string(self, text):
+        """The row of a text."""
+        row = self.strings.get(text)
+        if row is None:
+            row = self.strings[text] = len(self.strings)
+            self.new_strings.append(text)
+        return row
+
+    def shape(self, references):
+        """The row of a tuple of (kind, name) pairs."""
+        row = self.shapes.get(references)
+        if row is None:
+            row = self.shapes[references] = len(self.shapes)
+            self.new_shapes.append(references)
+        return row
+
+    def flush_tables(self):
+        if self.new_strings:
+            texts = [text.encode("utf-8", "surrogatepass") for text in self.new_strings]
+            self.new_strings = []
+            self._write(b"STRS", [struct.pack("<I", len(texts)), column32(map(len, texts)), b"".join(texts)])
+        if self.new_shapes:
+            shapes, self.new_shapes = self.new_shapes, []
+            flat = list(chain.from_iterable(shapes))
+            head = struct.pack("<II", len(shapes), len(flat))
+            kinds = column32(kind for kind, _ in flat)
+            self._write(b"SHAP", [head, column32(map(len, shapes)), kinds, column32(name for _, name in flat)])
+
+    def write(self, tag, parts):
+        self.flush_tables()
+        self._write(tag, parts)
+
+    def _write(self, tag, parts):
+        parts = [part if type(part) is bytes else part.tobytes() for part in parts]
+        plain = sum(map(len, parts))
+        if plain > MAX_CODEC_BYTES:
+            raise RuntimeError("heldby: section %s has %d bytes, more than the format allows" % (tag.decode(), plain))
+        codec = 0
+        if self.compress:
+            codec, parts = 1, [zlib.compress(b"".join(parts), 1)]
+        checksum = 0
+        for part in parts:
+            checksum = binascii.crc32(part, checksum)
+        head = struct.pack("<4sB3xQQI", tag, codec, sum(map(len, parts)), plain, checksum)
+        self.file.write(head + struct.pack("<I", binascii.crc32(head)))
+        for part in parts:
+            self.file.write(part)
+        self.count += 1
+
+    def json(self, tag, value):
+        self.write(tag, [json.dumps(value).encode("ascii")])
+
+
+def column32(numbers):
+    column = array("I", numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def column64(numbers):
+    column = array("Q", numbers)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _ids(objects):
+    return array("Q", map(id, objects))
+
+
+class _Capture:
+    """One walk over the heap, level by level, each level grouped by type."""
+
+    def __init__(self, sections, keys):
+        self.out = sections
+        self.keys = keys
+        self.taken_at = time.time_ns()
+        self.own = _own_ids()
+        self.own.update(map(id, (self, self.__dict__, sections, sections.__dict__, sections.file)))
+        self.seen = set()
+        self.named_keys = set()
+        self.classes = {}
+        self.module_namespaces = set()
+        self.files = {}
+        self.side_effects = collections.Counter()
+        self.notes = []
+        self.threads = None
+        containers = [*self.__dict__.values(), *sections.__dict__.values()]
+        self.own.update(id(value) for value in containers if type(value) in (set, dict, list, collections.Counter))
+        self.seen.update(self.own)
+
+    # The walk.
+
+    def run(self, level):
+        out = self.out
+        out.json(b"HEAD", _about_this_process(self.taken_at, self.keys))
+        if gc.get_freeze_count():
+            self.notes.append("%d objects are frozen (gc.freeze): only those that others reference are in the dump" % gc.get_freeze_count())
+        frames, threads = self._frames()
+        out.write(b"ROOT", _counted(2 + len(frames), column64([id(sys.modules), *map(id, frames), id(sys.modules["builtins"].__dict__)]),
+                                    column32([1] + [2] * len(frames) + [3])))
+        known = set(map(id, level))
+        level.extend(o for o in [sys.modules, *frames] if id(o) not in known)
+        del known
+        self.threads = threads
+        del frames
+        own = self.own
+        while level:
+            if not own.isdisjoint(map(id, level)):
+                level = [o for o in level if id(o) not in own]
+            o = None
+            self.seen.update(map(id, level))
+            following = {}
+            for start in range(0, len(level), OBJECTS_A_CHUNK):
+                groups = {}
+                part = level[start:start + OBJECTS_A_CHUNK]
+                for o in part:
+                    t = type(o)
+                    group = groups.get(id(t))
+                    if group is None:
+                        group = groups[id(t)] = (t, [])
+                    group[1].append(o)
+                o = part = group = None
+                while groups:
+                    _, (t, group) = groups.popitem()
+                    self._group(t, group, following)
+                    group = None
+            new = following.keys() - self.seen
+            level = [following[address] for address in new]
+            following = new = None
+        self.threads = None
+
+    def finish(self):
+        self._source_files()
+        self.out.json(b"HEAD", {"side_effects": dict(self.side_effects), "notes": self.notes})
+        self.out.write(b"END ", [struct.pack("<QQ", self.out.count, self.out.objects)])
+
+    def _group(self, t, group, following):
+        """Writes the objects of one type and what they reference."""
+        out = self.out
+        # A list with one object of no other reference tells what the call itself adds; the level's list adds one more.
+        added = list(map(sys.getrefcount, [object()]))[0] + 1
+        counts = [count - added if count < LEAST_IMMORTAL_COUNT else IMMORTAL for count in map(sys.getrefcount, group)]
+        known = self.classes.get(id(t))
+        if known is None:
+            known = self.classes[id(t)] = _Class(t, self)
+            self._write_type(t)
+        sizes = known.sizes(group)
+        try:
+            width, sizes = 4, column32(sizes)
+        except OverflowError:
+            width, sizes = 8, column64(sizes)
+        addresses = _ids(group)
+        out.write(b"OBJS", [struct.pack("<QIB3x", id(t), len(group), width), _little(addresses), column32(counts), sizes])
+        out.objects += len(group)
+        if id(t) in LEAVES:
+            return
+        if known.write is not None:
+            known.write(self, known, group, following)
+        else:
+            self._fields(known, group, following)
+
+    # References of containers.
+
+    def _linear(self, kind, group, iterate, following):
+        """Items of exact lists, tuples, sets, deques."""
+        lengths = column32(map(len, group)) if iterate is None else None
+        if iterate is None:
+            items = list(chain.from_iterable(group))
+        else:
+            rows = list(map(list, map(iterate, group)))
+            lengths = column32(map(len, rows))
+            items = list(chain.from_iterable(rows))
+        if len(items) > ITEMS_A_SECTION:
+            self.notes.append("%d items of large containers were left out" % len(items))
+            self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), column32([0] * len(group))])
+            return
+        targets = _ids(items)
+        following.update(zip(targets, items))
+        self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), lengths, _little(self._foreign(targets))])
+
+    def _dicts(self, group, following):
+        lengths = column32(map(dict.__len__, group))
+        keys = list(chain.from_iterable(map(dict.keys, group)))
+        values = list(chain.from_iterable(map(dict.values, group)))
+        if len(keys) > ITEMS_A_SECTION:
+            self.notes.append("%d entries of large dictionaries were left out" % len(keys))
+            self.out.write(b"DICT", [struct.pack("<II", len(group), 0), column32([0] * len(group))])
+            return
+        key_ids, value_ids = _ids(keys), _ids(values)
+        by_id = dict(zip(key_ids, keys))
+        following.update(by_id)
+        following.update(zip(value_ids, values))
+        if self.keys:
+            self._name_keys(by_id)
+        self.out.write(b"DICT", [struct.pack("<II", len(group), 0), lengths, _little(self._foreign(key_ids)), _little(self._foreign(value_ids))])
+
+    def _name_keys(self, by_id):
+        new = by_id.keys() - self.named_keys
+        self.named_keys |= new
+        texts, integers = [], []
+        for address in new:
+            key = by_id[address]
+            if type(key) is str:
+                texts.append((address, key))
+            elif type(key) is int and -(1 << 63) <= key < 1 << 63:
+                integers.append((address, key))
+        if texts:
+            rows = column32([self.out.string(text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + "\u2026") for _, text in texts])
+            self.out.write(b"KEYS", _counted(len(texts), column64(address for address, _ in texts), rows))
+        if integers:
+            values = array("q", (value for _, value in integers))
+            self.out.write(b"KEYI", _counted(len(integers), column64(address for address, _ in integers), _little(values)))
+
+    def name_namespace(self, namespace):
+        """Names in a namespace are names of the program: they are written even where keys are not."""
+        if not self.keys:
+            self._name_keys(dict(zip(map(id, dict.keys(namespace)), dict.keys(namespace))))
+
+    def _foreign(self, targets):
+        """The same addresses, with 0 for what belongs to the agent."""
+        if self.own.isdisjoint(targets):
+            return targets
+        own = self.own
+        return array("Q", [0 if target in own else target for target in targets])
+
+    # References of everything else, by the names that the interpreter knows.
+
+    def _fields(self, known, group, following):
+        """Objects of a class: the same names at the same places of what `gc.get_referents` gives, where they verify."""
+        references = list(map(gc.get_referents, group))
+        lengths = array("I", map(len, references))
+        shapes = array("I", bytes(4 * len(group)))
+        flat = list(chain.from_iterable(references))
+        targets = _ids(flat)
+        following.update(zip(targets, flat))
+        columns = known.columns(group)
+        places = collections.defaultdict(list)
+        for place, length in enumerate(lengths):
+            places[length].append(place)
+        starts = array("Q", bytes(8 * len(group)))
+        start = 0
+        for place, length in enumerate(lengths):
+            starts[place] = start
+            start += length
+        for length, rows in places.items():
+            shape = self._common_shape(known, rows, starts, length, targets, columns, references) if len(rows) > 1 else None
+            if shape is not None:
+                for place in rows:
+                    shapes[place] = shape
+            else:
+                for place in rows:
+                    shapes[place] = self._own_shape(known, place, columns, references[place])
+        self.out.write(b"FLDS", [struct.pack("<II", len(group), 0), _little(shapes), _little(self._foreign(targets))])
+
+    def _common_shape(self, known, rows, starts, length, targets, columns, references):
+        """The shape that all the rows have, or None when they differ."""
+        whole = len(rows) == len(starts)
+        if whole:
+            at_place = [targets[place::length] for place in range(length)]
+        else:
+            at_place = [array("Q", [targets[starts[row] + place] for row in rows]) for place in range(length)]
+        labels = [None] * length
+        for label, column in columns:
+            wanted = column if whole else array("Q", [column[row] for row in rows])
+            first = wanted[0]
+            if first == 0 and not any(wanted):
+                continue
+            for place in range(length):
+                if labels[place] is None and at_place[place][0] == first and at_place[place] == wanted:
+                    labels[place] = label
+                    break
+            else:
+                # Some have it and some do not, or it is not what a reference leads to: row by row, then.
+                if any(column_value in column_at for column_value, column_at in zip(wanted, zip(*at_place))):
+                    return None
+        for place in range(length):
+            if labels[place] is None:
+                kinds = {known.label(target) for target in map(lambda row: references[row][place], rows[:64])}
+                if len(kinds) != 1 or NAMESPACE in (kind for kind, _ in kinds):
+                    return None
+                if len(rows) > 64 and {known.label(references[row][place]) for row in rows[64:]} != kinds:
+                    return None
+                labels[place] = kinds.pop()
+        return self.out.shape(tuple(labels))
+
+    def _own_shape(self, known, row, columns, references):
+        names = {}
+        for label, column in columns:
+            if column[row]:
+                names.setdefault(column[row], []).append(label)
+        labels = []
+        has_namespace = False
+        for reference in references:
+            named = names.get(id(reference))
+            if named:
+                labels.append(named.pop(0))
+                continue
+            label = known.label(reference)
+            if label[0] == NAMESPACE:
+                if has_namespace:
+                    label = (OTHER, NO_STRING)
+                else:
+                    has_namespace = True
+                    self.name_namespace(reference)
+            labels.append(label)
+        return self.out.shape(tuple(labels))
+
+    def labelled(self, group, label_rows, following):
+        """Objects whose references were labelled one by one: a list of (label, target) a row."""
+        shapes = column32([self.out.shape(tuple(label for label, _ in row)) for row in label_rows])
+        flat = [target for row in label_rows for _, target in row]
+        targets = _ids(flat)
+        following.update(zip(targets, flat))
+        self.out.write(b"FLDS", [struct.pack("<II", len(group), 0), shapes, _little(self._foreign(targets))])
+
+    # Rows about named things.
+
+    def _write_type(self, t):
+        string = self.out.string
+        module = _module_of(t)
+        names = _namespace_of(t)
+        line = names.get("__firstlineno__", 0) if type(names) is types.MappingProxyType else 0
+        row = [string(module) if type(module) is str else NO_STRING], [string(_qualname_of(t))]
+        flags = [_flags_of(t) & 0xFFFFFFFF], [line if type(line) is int and 0 < line < 1 << 31 else 0]
+        self.out.write(b"TYPE", _counted(1, column64([id(t)]), *map(column32, row), *map(column32, flags)))
+
+    def _frames(self):
+        """All frames of all threads but the agent's own, and the thread that runs each."""
+        frames, threads = [], {}
+        for thread, frame in sys._current_frames().items():
+            while frame is not None:
+                if frame.f_globals is not globals():
+                    frames.append(frame)
+                    threads[id(frame)] = thread
+                else:
+                    self.own.add(id(frame))
+                frame = frame.f_back
+        return frames, threads
+
+    def _source_files(self):
+        rows = []
+        for path in sorted(self.files):
+            row = _file_row(path)
+            if row is not None:
+                rows.append(row)
+        self.out.json(b"FILE", rows)
+        library = _library_folders()
+        for row in rows:
+            path = row["path"]
+            if any(path.startswith(folder + os.sep) for folder in library):
+                continue
+            try:
+                with open(path, "rb") as file:
+                    lines = file.read().replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+            except OSError:
+                continue
+            if not lines[-1]:
+                lines.pop()
+            head = struct.pack("<II", self.out.string(path), len(lines))
+            self.out.write(b"LINE", [head, column32(map(binascii.crc32, lines))])
+
+
+def _counted(count, *columns):
+    return [struct.pack("<II", count, 0), *columns]
+
+
+def _little(column):
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column
+
+
+class _Class:
+    """What is known of a class: how its objects are measured, and what their references are called."""
+
+    def __init__(self, t, capture):
+        self.type = t
+        mro = _mro_of(t)
+        namespaces = [_namespace_of(k) for k in mro]
+        self.write = None
+        self.sizes = _sizes_of(mro, namespaces)
+        self.capture = capture
+        self.members = []
+        self.attributes = []
+        self.has_namespace = False
+        self.is_generic = True
+        flags = _flags_of(t)
+        string = capture.out.string
+        mro_ids = set(map(id, mro))
+        self.write = _writer_for(t, mro_ids, flags)
+        if self.write is not None and t in _EXACT:
+            return
+        self.has_namespace = _dictoffset_of(t) != 0
+        for k, names in zip(mro, namespaces):
+            for name, member in names.items():
+                if type(member) is types.MemberDescriptorType and type(name) is str:
+                    self.members.append(((SLOT, string(member.__name__)), types.MemberDescriptorType.__get__, member))
+            if k is BaseException:
+                for name in ("args", "__traceback__", "__context__", "__cause__"):
+                    member = names[name]
+                    self.members.append(((SLOT, string(name)), type(member).__get__, member))
+        if self.has_namespace and flags & TYPE_IS_HEAP and sys.version_info >= (3, 11):
+            self._find_attributes(t, mro, namespaces)
+
+    def _find_attributes(self, t, mro, namespaces):
+        """Names of attributes that objects keep without a dictionary."""
+        names = _cached_keys(t)
+        if names is None:
+            return
+        lookup = [names_of_class for k, names_of_class in zip(mro, namespaces) if k is not object]
+        self.is_generic = not any("__getattribute__" in n or "__getattr__" in n for n in lookup)
+        string = self.capture.out.string
+        for name in names:
+            # A name that a class has too could be a property: asking for it could run its code.
+            if type(name) is str and not any(name in n for n in lookup) and name not in _namespace_of(object):
+                self.attributes.append(((ATTRIBUTE, string(name)), name))
+
+    def columns(self, group):
+        """For each name the address of what each object has under it, 0 for nothing."""
+        columns = []
+        for label, get, member in self.members:
+            columns.append((label, array("Q", [_address(get, member, o) for o in group])))
+        for label, name in self.attributes:
+            if self.is_generic:
+                missing = id(_MISSING)
+                column = array("Q", map(id, map(getattr, group, repeat(name), repeat(_MISSING))))
+                if missing in column:
+                    column = array("Q", [0 if address == missing else address for address in column])
+            else:
+                column = array("Q", [_attribute_address(o, name) for o in group])
+            columns.append((label, column))
+        return columns
+
+    def label(self, reference):
+        """The name of a reference that no column names."""
+        if reference is self.type:
+            return (TYPE, NO_STRING)
+        if self.has_namespace and type(reference) is dict:
+            return (NAMESPACE, NO_STRING)
+        return (OTHER, NO_STRING)
+
+
+def _address(get, member, o):
+    try:
+        return id(get(member, o))
+    except AttributeError:
+        return 0
+
+
+def _attribute_address(o, name):
+    try:
+        return id(object.__getattribute__(o, name))
+    except AttributeError:
+        return 0
+
+
+def _sizes_of(mro, namespaces):
+    """How objects of a class are measured: as the interpreter does, unless a class measures itself."""
+    for k, names in zip(mro, namespaces):
+        if "__sizeof__" in names:
+            if type(names["__sizeof__"]) is types.MethodDescriptorType:
+                return lambda group: map(sys.getsizeof, group)
+            break
+    return lambda group: [object.__sizeof__(o) + (16 if gc.is_tracked(o) else 0) for o in group]
+
+
+# How the references of special types are written. Each takes the capture, the class, the group, and what follows.
+
+def _write_lists(capture, known, group, following):
+    capture._linear(LIST_ITEM, group, None, following)
+
+
+def _write_tuples(capture, known, group, following):
+    capture._linear(TUPLE_ITEM, group, None, following)
+
+
+def _write_sets(capture, known, group, following):
+    capture._linear(SET_MEMBER, group, None, following)
+
+
+def _write_deques(capture, known, group, following):
+    capture._linear(DEQUE_ITEM, group, None, following)
+
+
+def _write_dicts(capture, known, group, following):
+    capture._dicts(group, following)
+
+
+def _subclass_of(kind, iterate):
+    """Objects of a container's subclass: items as the container has them, then what the subclass added."""
+
+    def write(capture, known, group, following):
+        if iterate is None:
+            capture._dicts(group, following)
+        else:
+            capture._linear(kind, group, iterate, following)
+        columns = known.columns(group)
+        rows = []
+        for row, o in enumerate(group):
+            names = {}
+            for label, column in columns:
+                if column[row]:
+                    names.setdefault(column[row], label)
+            if iterate is None:
+                items = set(map(id, dict.values(o)))
+                items.update(map(id, dict.keys(o)))
+            else:
+                items = set(map(id, iterate(o)))
+            labels = []
+            for reference in gc.get_referents(o):
+                label = names.get(id(reference)) or (None if id(reference) in items else known.label(reference))
+                if label is not None:
+                    labels.append((label, reference))
+                    if label[0] == NAMESPACE:
+                        capture.name_namespace(reference)
+            rows.append(labels)
+        capture.labelled(group, rows, following)
+
+    return write
+
+
+def _write_cells(capture, known, group, following):
+    rows = [[((CELL_CONTENTS, NO_STRING), reference) for reference in gc.get_referents(o)] for o in group]
+    capture.labelled(group, rows, following)
+
+
+def _write_modules(capture, known, group, following):
+    out = capture.out
+    rows, described = [], []
+    for o in group:
+        namespace = _module_dict_of(o)
+        labels = []
+        for reference in gc.get_referents(o):
+            if reference is namespace:
+                labels.append(((NAMESPACE, NO_STRING), reference))
+                capture.name_namespace(reference)
+            elif reference is known.type:
+                labels.append(((TYPE, NO_STRING), reference))
+            else:
+                labels.append(((OTHER, NO_STRING), reference))
+        rows.append(labels)
+        if type(namespace) is dict:
+            described.append((id(o), namespace))
+    capture.labelled(group, rows, following)
+    _write_namespaces(capture, described)
+
+
+def _write_namespaces(capture, described):
+    out = capture.out
+    addresses, dictionaries, names, files = [], [], [], []
+    for address, namespace in described:
+        name, file = namespace.get("__name__"), namespace.get("__file__")
+        capture.module_namespaces.add(id(namespace))
+        addresses.append(address)
+        dictionaries.append(id(namespace))
+        names.append(out.string(name) if type(name) is str else NO_STRING)
+        if type(file) is str:
+            files.append(out.string(file))
+            if file.endswith(".py"):
+                capture.files.setdefault(file, None)
+        else:
+            files.append(NO_STRING)
+    if addresses:
+        out.write(b"MODU", _counted(len(addresses), column64(addresses), column64(dictionaries), column32(names), column32(files)))
+
+
+_FUNCTION_TEXTS = {"__name__", "__qualname__", "__doc__", "__module__"}
+
+
+def _write_functions(capture, known, group, following):
+    out = capture.out
+    string = out.string
+    machinery = {name: (MACHINERY, string(name)) for name in ("__code__", "__globals__", "__builtins__", "__annotations__", "other")}
+    closure_label, defaults_label, keywords_label = ((SLOT, string(name)) for name in ("__closure__", "__defaults__", "__kwdefaults__"))
+    rows, codes, modules, qualnames, strangers = [], [], [], [], {}
+    for f in group:
+        code, names, defaults, keywords, closure = f.__code__, f.__globals__, f.__defaults__, f.__kwdefaults__, f.__closure__
+        arguments = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+        labels = []
+        has_namespace = False
+        for reference in gc.get_referents(f):
+            if reference is code:
+                label = machinery["__code__"]
+            elif reference is names:
+                label = machinery["__globals__"]
+            elif closure is not None and reference is closure:
+                label = closure_label
+            elif defaults is not None and reference is defaults:
+                label = defaults_label
+            elif keywords is not None and reference is keywords:
+                label = keywords_label
+            elif type(reference) is dict:
+                if "__build_class__" in reference or has_namespace or _is_annotations(reference, code):
+                    label = machinery["other"]
+                else:
+                    label = (NAMESPACE, NO_STRING)
+                    has_namespace = True
+                    capture.name_namespace(reference)
+            elif reference is known.type:
+                label = (TYPE, NO_STRING)
+            else:
+                label = machinery["other"]
+            labels.append((label, reference))
+        if closure is not None:
+            labels += [((FREE_VARIABLE | DESCRIBED, string(name)), cell) for name, cell in zip(code.co_freevars, closure)]
+        if type(defaults) is tuple:
+            names_of_defaults = arguments[:code.co_argcount][-len(defaults):] if defaults else ()
+            labels += [((DEFAULT | DESCRIBED, string(name)), value) for name, value in zip(names_of_defaults, defaults)]
+        if type(keywords) is dict:
+            labels += [((KEYWORD_DEFAULT | DESCRIBED, string(name)), value) for name, value in keywords.items() if type(name) is str]
+        rows.append(labels)
+        codes.append(id(code))
+        module = f.__module__
+        modules.append(string(module) if type(module) is str else NO_STRING)
+        qualnames.append(string(f.__qualname__))
+        if id(names) not in capture.module_namespaces:
+            strangers[id(names)] = names
+    capture.labelled(group, rows, following)
+    out.write(b"FUNC", _counted(len(group), _little(_ids(group)), column64(codes), column32(modules), column32(qualnames)))
+    loaded = {id(_module_dict_of(m)) for m in list(sys.modules.values()) if type(m) is types.ModuleType}
+    _write_namespaces(capture, [(0, names) for address, names in strangers.items() if address not in loaded and type(names) is dict])
+
+
+def _is_annotations(names, code):
+    if not names:
+        return False
+    parameters = set(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount + 2]) | {"return"}
+    return all(type(name) is str and name in parameters for name in dict.keys(names))
+
+
+def _write_codes(capture, known, group, following):
+    out = capture.out
+    string = out.string
+    labels = {}
+    files, qualnames, lines = [], [], []
+    for code in group:
+        files.append(string(code.co_filename))
+        qualnames.append(string(code.co_qualname if sys.version_info >= (3, 11) else code.co_name))
+        lines.append(max(code.co_firstlineno or 0, 0))
+        if code.co_filename.endswith(".py"):
+            capture.files.setdefault(code.co_filename, None)
+    name = string("code")
+    rows = [[((MACHINERY, name), reference) for reference in gc.get_referents(code)] for code in group]
+    capture.labelled(group, rows, following)
+    out.write(b"CODE", _counted(len(group), _little(_ids(group)), column32(files), column32(qualnames), column32(lines)))
+
+
+def _write_types(capture, known, group, following):
+    string = capture.out.string
+    labels = {name: (MACHINERY, string(name)) for name in ("__mro__", "__bases__", "__base__", "type")}
+    rows = []
+    for t in group:
+        if id(t) not in capture.classes:
+            capture.classes[id(t)] = _Class(t, capture)
+            capture._write_type(t)
+        mro, bases = _mro_of(t), _bases_of(t)
+        row, has_namespace = [], False
+        for reference in gc.get_referents(t):
+            if reference is mro:
+                label = labels["__mro__"]
+            elif reference is bases:
+                label = labels["__bases__"]
+            elif type(reference) is dict and not has_namespace:
+                label = (NAMESPACE, NO_STRING)
+                has_namespace = True
+                capture.name_namespace(reference)
+            elif reference is known.type:
+                label = (TYPE, NO_STRING)
+            else:
+                label = labels["type"]
+            row.append((label, reference))
+        rows.append(row)
+    capture.labelled(group, rows, following)
+
+
+def _write_caches(capture, known, group, following):
+    rows = []
+    for o in group:
+        row, dictionaries = [], 0
+        for reference in gc.get_referents(o):
+            if type(reference) is dict:
+                # The entries come first, the function's own namespace last.
+                label = (CACHE, NO_STRING) if dictionaries == 0 else (NAMESPACE, NO_STRING)
+                dictionaries += 1
+            elif type(reference) is types.FunctionType:
+                label = (MACHINERY, capture.out.string("__wrapped__"))
+            elif reference is known.type:
+                label = (TYPE, NO_STRING)
+            else:
+                label = (OTHER, NO_STRING)
+            row.append((label, reference))
+        rows.append(row)
+    capture.labelled(group, rows, following)
+
+
+def _write_frames(capture, known, group, following):
+    out = capture.out
+    string = out.string
+    machinery = {name: (MACHINERY, string(name)) for name in ("f_back", "f_code", "f_globals", "f_builtins")}
+    rows = []
+    for frame in group:
+        row = []
+        local_variables = _frame_locals(frame, capture)
+        if local_variables is None:
+            row.append(((NAMESPACE, NO_STRING), frame.f_locals))
+            local_variables = ()
+        for name, value in local_variables:
+            row.append(((LOCAL, string(name)), value))
+        for name in machinery:
+            value = getattr(frame, name)
+            if value is not None and id(value) not in capture.own:
+                row.append((machinery[name], value))
+        rows.append(row)
+    capture.labelled(group, rows, following)
+    threads = capture.threads or {}
+    out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(id(frame.f_code) for frame in group),
+                                column64(threads.get(id(frame), 0) for frame in group),
+                                column32(frame.f_lineno or 0 for frame in group)))
+
+
+_EXACT = {}
+
+
+def _fill_writers():
+    exact = {
+        list: _write_lists, tuple: _write_tuples, set: _write_sets, frozenset: _write_sets, collections.deque: _write_deques,
+        dict: _write_dicts, types.FunctionType: _write_functions, types.CodeType: _write_codes, types.FrameType: _write_frames,
+        types.ModuleType: _write_modules, type((lambda cell: lambda: cell)(0).__closure__[0]): _write_cells, _LruCache: _write_caches,
+    }
+    _EXACT.update(exact)
+
+
+_fill_writers()
+_SUBCLASSES = [
+    (dict, _subclass_of(None, None)),
+    (list, _subclass_of(LIST_ITEM, list.__iter__)),
+    (tuple, _subclass_of(TUPLE_ITEM, tuple.__iter__)),
+    (set, _subclass_of(SET_MEMBER, set.__iter__)),
+    (frozenset, _subclass_of(SET_MEMBER, frozenset.__iter__)),
+    (collections.deque, _subclass_of(DEQUE_ITEM, collections.deque.__iter__)),
+    (types.ModuleType, _write_modules),
+    (_LruCache, _write_caches),
+]
+
+
+def _writer_for(t, mro_ids, flags):
+    if flags & TYPE_IS_TYPE:
+        return _write_types
+    # By identity: a metaclass could have its own idea of equality.
+    for exact, write in _EXACT.items():
+        if exact is t:
+            return write
+    for base, write in _SUBCLASSES:
+        if id(base) in mro_ids:
+            return write
+    return None
+
+
+# What only memory knows: names of attributes kept without a dictionary, and locals of running frames.
+
+def _word(address):
+    return ctypes.c_size_t.from_address(address).value
+
+
+def _object_at(address):
+    return ctypes.cast(address, ctypes.py_object).value
+
+
+_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
+
+
+def _read_cached_keys(t):
+    """Names in `ht_cached_keys` (Include/cpython/object.h; the table: Include/internal/pycore_dict.h)."""
+    table = _word(id(t) + _KEYS_OFFSET)
+    if not table:
+        return []
+    index_bytes_log2 = ctypes.c_uint8.from_address(table + 9).value
+    kind = ctypes.c_uint8.from_address(table + 10).value
+    count = _word(table + 24)
+    if kind == 0 or count > 1 << 16 or index_bytes_log2 > 24:
+        return []
+    entries = table + 32 + (1 << index_bytes_log2)
+    keys = (_word(entries + 16 * index) for index in range(count))
+    return [_object_at(key) for key in keys if key]
+
+
+class _Probe:
+    def __init__(self):
+        self.first_probe = 1
+        self.second_probe = 2
+
+
+def _can_read_keys():
+    if ctypes is None or _KEYS_OFFSET is None or sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
+        return False
+    if getattr(sys, "abiflags", "").find("t") >= 0 or hasattr(sys, "gettotalrefcount"):
+        return False
+    _Probe()
+    return _read_cached_keys(_Probe) == ["first_probe", "second_probe"]
+
+
+_keys_are_readable = sys.version_info >= (3, 11) and _can_read_keys()
+
+
+def _cached_keys(t):
+    return _read_cached_keys(t) if _keys_are_readable else None
+
+
+_LOCALS_OFFSET = {(3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72}.get(sys.version_info[:2])
+
+
+def _local_names(code):
+    cells = [name for name in code.co_cellvars if sys.version_info < (3, 11) or name not in code.co_varnames]
+    return [*code.co_varnames, *cells, *code.co_freevars]
+
+
+def _read_locals(frame):
+    start = id(frame) + _LOCALS_OFFSET
+    if sys.version_info >= (3, 11):
+        start = _word(id(frame) + 24) + _LOCALS_OFFSET
+    names = _local_names(frame.f_code)
+    words = (ctypes.c_size_t * len(names)).from_address(start)
+    return [(name, _object_at(word)) for name, word in zip(names, words) if word]
+
+
+def _can_read_locals():
+    if ctypes is None or _LOCALS_OFFSET is None or sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
+        return False
+    if hasattr(sys, "gettotalrefcount"):
+        return False
+
+    def probe(argument, other=2):
+        inside = lambda: argument
+        return dict(_read_locals(sys._getframe())), inside
+
+    found, inside = probe("argument")
+    cell = found.get("argument")
+    contents = cell.cell_contents if type(cell) is type(inside.__closure__[0]) else cell
+    return contents == "argument" and found.get("other") == 2 and found.get("inside") is inside
+
+
+_locals_are_readable = sys.version_info < (3, 13) and _can_read_locals()
+
+CODE_IS_OPTIMIZED = 1
+
+
+def _frame_locals(frame, capture):
+    """Names and values of a function's locals; None for a module's or class's frame, whose locals are a dictionary."""
+    if not frame.f_code.co_flags & CODE_IS_OPTIMIZED:
+        return None
+    if _locals_are_readable:
+        return _read_locals(frame)
+    local_variables = frame.f_locals
+    if sys.version_info < (3, 13):
+        capture.side_effects["frame_locals_read"] += 1
+    return list(local_variables.items())
+
+
+# What belongs to the agent.
+
+def _own_ids():
+    """Addresses of the agent's module, functions, classes and constants: they are no part of the program's heap."""
+    names = globals()
+    own = {id(names)}
+    for module in list(sys.modules.values()):
+        if type(module) is types.ModuleType and _module_dict_of(module) is names:
+            own.add(id(module))
+    waiting = [value for name, value in list(names.items()) if name != "__builtins__"]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in own:
+            continue
+        kind = type(value)
+        if kind is types.FunctionType and value.__globals__ is names:
+            own.add(id(value))
+            waiting += [r for r in gc.get_referents(value) if r is not names and type(r) in (types.CodeType, tuple, dict)]
+            waiting += [cell for cell in value.__closure__ or ()]
+        elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
+            own.add(id(value))
+            waiting += [c for c in gc.get_referents(value) if type(c) in (types.CodeType, tuple, frozenset)]
+        elif kind is type and value.__dict__.get("__module__") == __name__:
+            own.add(id(value))
+            for reference in gc.get_referents(value):
+                if type(reference) in (dict, tuple):
+                    own.add(id(reference))
+                    if type(reference) is dict and "__module__" in reference:
+                        waiting += reference.values()
+        elif kind in (types.GetSetDescriptorType, types.MemberDescriptorType) and value.__objclass__.__module__ == __name__:
+            own.add(id(value))
+        elif kind is type(_own_cell):
+            own.add(id(value))
+        elif kind in (tuple, list, dict, set, frozenset) and value != () and value is not sys.modules:
+            own.add(id(value))
+            items = list(value.values()) if kind is dict else list(value)
+            waiting += [item for item in items if type(item) in (types.FunctionType, tuple)]
+    return own
+
+
+_own_cell = (lambda cell: lambda: cell)(0).__closure__[0]
+
+
+# About the process and its files.
+
+def _texts(values):
+    return [value for value in values if type(value) is str]
+
+
+def _without_repeats(values):
+    return list(dict.fromkeys(value for value in values if type(value) is str and value))
+
+
+def _standard_library():
+    return _without_repeats([os.path.dirname(os.__file__), os.path.join(os.path.dirname(os.__file__), "lib-dynload")])
+
+
+def _library_folders():
+    """Folders of installed packages: what the interpreter itself put on its path, by their names."""
+    folders = [path for path in sys.path if type(path) is str and os.path.basename(path) in ("site-packages", "dist-packages")]
+    version = "python%d.%d" % sys.version_info[:2]
+    for prefix in (sys.prefix, sys.base_prefix):
+        folders.append(os.path.join(prefix, "lib", version, "site-packages"))
+    folders.append(os.path.join("/usr/lib/python3", "dist-packages"))
+    return _without_repeats(folders + _standard_library())
+
+
+def _process_start():
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        with open("/proc/stat", "rb") as file:
+            booted = next(int(line.split()[1]) for line in file if line.startswith(b"btime"))
+        return booted * 10**9 + ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def _about_this_process(taken_at, keys):
+    library = [folder for folder in _library_folders() if folder not in _standard_library()]
+    return {
+        "runtime": sys.implementation.name,
+        "version": "%d.%d.%d" % sys.version_info[:3],
+        "pid": os.getpid(),
+        "process_start": _process_start(),
+        "taken_at": taken_at,
+        "executable": sys.executable if type(sys.executable) is str else "",
+        "argv": _texts(getattr(sys, "argv", ())),
+        "working_folder": os.getcwd(),
+        "prefixes": _without_repeats([sys.prefix, sys.base_prefix, sys.exec_prefix]),
+        "standard_library": _standard_library(),
+        "library_folders": library,
+        "pointer_bytes": struct.calcsize("P"),
+        "agent": AGENT,
+        "keys": bool(keys),
+        "garbage_collector": {"enabled": gc.isenabled(), "frozen": gc.get_freeze_count()},
+    }
+
+
+def _file_row(path):
+    """What is recorded of a source file: a hash of its content, kept for the next dump while the file stays as it is."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    known = _checksums.get(path)
+    if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
+        try:
+            import hashlib
+            with open(path, "rb") as file:
+                known = (status.st_mtime_ns, status.st_size, hashlib.sha256(file.read()).hexdigest())
+        except (ImportError, OSError, ValueError):
+            known = (status.st_mtime_ns, status.st_size, None)
+        _checksums[path] = known
+    return {"path": path, "size": status.st_size, "mtime": int(status.st_mtime), "sha256": known[2], "changed": False}

@@ -1,0 +1,175 @@
+//! From dump files to the reports of their processes: reads the dumps one at a time, compares them, joins the source.
+//!
+//! One heap is in memory at a time: of the earlier dumps of a series only counts by access path are kept.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use heldby_dump::{Dump, Header, Problem, ProcessKey};
+use heldby_finding::{DumpSummary, Module, ProcessReport, Program, SourceFact, findings};
+use heldby_heap::{Cancel, Heap};
+use heldby_retention::{Analysis, PatternCounts, Territories, Territory, holdings};
+
+use crate::disk::DiskFiles;
+
+/// What the user said about the sources.
+#[derive(Debug, Clone, Default)]
+pub struct ReportOptions {
+    /// Where the user's sources lie, if not where the dump says.
+    pub root: Option<PathBuf>,
+    /// Path prefixes of the dump's machine, and ours.
+    pub maps: Vec<(String, String)>,
+}
+
+/// Reports on the processes of the dumps, in the order in which their first dumps come. `progress` is told what is being done.
+///
+/// # Errors
+/// When none of the dumps can be read.
+pub fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<ProcessReport>> {
+    let mut series: Vec<(ProcessKey, Vec<(u64, PathBuf)>)> = Vec::new();
+    let mut unreadable: Vec<(PathBuf, anyhow::Error)> = Vec::new();
+    for path in paths {
+        match heldby_dump::read_header(path) {
+            Err(error) => unreadable.push((path.clone(), error.into())),
+            Ok(header) => {
+                let dump = (header.taken_at_nanoseconds, path.clone());
+                match series.iter_mut().find(|(process, _)| *process == header.process()) {
+                    Some((_, dumps)) => dumps.push(dump),
+                    None => series.push((header.process(), vec![dump])),
+                }
+            }
+        }
+    }
+    let mut reports = Vec::new();
+    for (process, mut dumps) in series {
+        dumps.sort_by_key(|(taken_at, _)| *taken_at);
+        let paths: Vec<PathBuf> = dumps.into_iter().map(|(_, path)| path).collect();
+        match report(process, &paths, options, progress, &mut unreadable) {
+            Some(report) => reports.push(report),
+            None => continue,
+        }
+    }
+    match (reports.first_mut(), unreadable.len()) {
+        (None, 0) => bail!("no dumps were given"),
+        (None, _) => {
+            let (_, error) = unreadable.swap_remove(0);
+            return Err(error).context("none of the dumps can be read");
+        }
+        (Some(first), _) => {
+            let lost = unreadable.into_iter().map(|(path, error)| DumpSummary {
+                path: path.display().to_string(),
+                objects: 0,
+                references: 0,
+                bytes: 0,
+                problems: vec![error.to_string()],
+            });
+            first.dumps.extend(lost);
+        }
+    }
+    Ok(reports)
+}
+
+/// A dump that was read and analysed.
+struct Read {
+    dump: Dump,
+    analysis: Analysis,
+}
+
+fn report(
+    process: ProcessKey,
+    paths: &[PathBuf],
+    options: &ReportOptions,
+    progress: &dyn Fn(&str),
+    unreadable: &mut Vec<(PathBuf, anyhow::Error)>,
+) -> Option<ProcessReport> {
+    let cancel = Cancel::new();
+    let mut summaries = Vec::new();
+    let mut earlier: Vec<PatternCounts> = Vec::new();
+    let mut last: Option<Read> = None;
+    for (index, path) in paths.iter().enumerate() {
+        progress(&format!("reading dump {} of {}: {}", index + 1, paths.len(), path.display()));
+        // The heap before is dropped first: two of them need not be in memory.
+        let before = last.take().map(|read| (read.analysis.counts(), is_whole(&read.dump)));
+        let dump = match heldby_dump::read(path, &cancel) {
+            Ok(dump) => dump,
+            Err(error) => {
+                unreadable.push((path.clone(), error.into()));
+                earlier.extend(before.filter(|(_, is_whole)| *is_whole).map(|(counts, _)| counts));
+                continue;
+            }
+        };
+        earlier.extend(before.filter(|(_, is_whole)| *is_whole).map(|(counts, _)| counts));
+        let mut summary = summary(path, &dump);
+        if !is_whole(&dump) {
+            summary.problems.push("growth is not read off this dump: what is missing would look like a loss".to_owned());
+        }
+        summaries.push(summary);
+        progress(&format!("analysing dump {} of {}", index + 1, paths.len()));
+        match Analysis::of(&dump.heap, &cancel) {
+            Ok(analysis) => last = Some(Read { dump, analysis }),
+            Err(error) => unreadable.push((path.clone(), error.into())),
+        }
+    }
+    let Read { dump, analysis } = last?;
+    progress("reading the sources");
+    let Dump { header, heap, source_files, problems } = dump;
+    let earlier = if problems.iter().any(loses_objects) { &[][..] } else { &earlier[..] };
+    let territories = territories(&header);
+    let holdings = holdings(&heap, &analysis, earlier, &territories);
+    let modules = modules(&heap, &territories);
+    drop((analysis, heap));
+    let disk = DiskFiles::new(options, &header.working_folder);
+    let facts = source_files.into_iter().map(|file| SourceFact {
+        path: file.path,
+        sha256: file.sha256,
+        changed: file.changed,
+        line_checksums: file.line_checksums,
+    });
+    let program = Program { modules, facts: facts.collect(), files: &disk, local_path: &|path| disk.local_path(path) };
+    Some(ProcessReport { pid: process.pid, dumps: summaries, findings: findings(&holdings, program) })
+}
+
+/// Whether an object may be missing from the heap.
+fn loses_objects(problem: &Problem) -> bool {
+    !matches!(problem, Problem::Repeated { .. } | Problem::Dangling { .. } | Problem::Trailing { .. })
+}
+
+fn is_whole(dump: &Dump) -> bool {
+    !dump.problems.iter().any(loses_objects)
+}
+
+fn summary(path: &Path, dump: &Dump) -> DumpSummary {
+    let bytes = dump.heap.objects().map(|object| dump.heap.shallow_bytes(object)).sum();
+    let mut problems: Vec<String> = dump.problems.iter().map(Problem::to_string).collect();
+    problems.extend(dump.header.notes.iter().cloned());
+    problems.extend(dump.header.side_effects.iter().map(|(name, count)| format!("the capture left behind: {count} {}", name.replace('_', " "))));
+    DumpSummary {
+        path: path.display().to_string(),
+        objects: dump.heap.len() as u64 - 1,
+        references: dump.heap.reference_len() as u64,
+        bytes,
+        problems,
+    }
+}
+
+fn territories(header: &Header) -> Territories {
+    let mut library = header.library_folders.clone();
+    // A prefix that differs from the interpreter's own is a virtual environment.
+    if header.prefixes.len() > 1 {
+        library.extend(header.prefixes.first().cloned());
+    }
+    Territories { standard_library: header.standard_library.clone(), library }
+}
+
+fn modules(heap: &Heap, territories: &Territories) -> Vec<Module> {
+    let mut modules: Vec<Module> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for row in &heap.names().modules {
+        let (name, path) = (heap.text(row.name), heap.text(row.file));
+        if path.ends_with(".py") && seen.insert((name, path)) {
+            let user = territories.of_file(path) == Territory::User;
+            modules.push(Module { name: name.to_owned(), path: path.to_owned(), user });
+        }
+    }
+    modules
+}

@@ -1,0 +1,183 @@
+//! The report as JSON: the contract that programs outside read.
+
+use heldby_finding::{DumpSummary, Evidence, Finding, Holder, Place, Placement, ProcessReport, Role, Severity, StorePlace};
+use serde::Serialize;
+
+/// The version of the contract.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    dumps: Vec<DumpRow<'a>>,
+    findings: Vec<FindingRow<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    processes: Vec<ProcessRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProcessRow<'a> {
+    pid: u64,
+    dumps: Vec<DumpRow<'a>>,
+    findings: Vec<FindingRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct DumpRow<'a> {
+    path: &'a str,
+    objects: u64,
+    references: u64,
+    bytes: u64,
+    problems: &'a [String],
+}
+
+#[derive(Serialize)]
+struct FindingRow<'a> {
+    id: &'a str,
+    severity: &'static str,
+    holder: HolderRow<'a>,
+    holders: Vec<HolderRow<'a>>,
+    access_path: &'a str,
+    held: HeldRow<'a>,
+    growth: GrowthRow<'a>,
+    allocations: [(); 0],
+    stores: Vec<StoreRow<'a>>,
+    chain: Vec<HopRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct HolderRow<'a> {
+    kind: &'a str,
+    path: &'a str,
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    definition: Option<PlaceRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct HeldRow<'a> {
+    #[serde(rename = "type")]
+    type_name: &'a str,
+    count: u64,
+    retained: u64,
+}
+
+#[derive(Serialize)]
+struct GrowthRow<'a> {
+    proven: bool,
+    counts: &'a [u64],
+    retained: &'a [u64],
+}
+
+#[derive(Serialize)]
+struct HopRow<'a> {
+    object: &'a str,
+    reference: &'a str,
+}
+
+#[derive(Serialize)]
+struct RangeRow {
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+}
+
+#[derive(Serialize)]
+struct PlaceRow<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    range: Option<RangeRow>,
+    evidence: &'static str,
+    placement: &'static str,
+}
+
+#[derive(Serialize)]
+struct StoreRow<'a> {
+    #[serde(flatten)]
+    place: PlaceRow<'a>,
+    role: &'static str,
+}
+
+/// Writes the report on all processes. The first one's dumps and findings stand at the top.
+///
+/// # Errors
+/// When the text cannot be made, which no report causes.
+pub fn to_json(reports: &[ProcessReport]) -> serde_json::Result<String> {
+    let first = reports.first();
+    let processes = if reports.len() > 1 { reports } else { &[] };
+    serde_json::to_string_pretty(&Report {
+        version: VERSION,
+        dumps: first.map(|report| dumps(report)).unwrap_or_default(),
+        findings: first.map(|report| findings(report)).unwrap_or_default(),
+        processes: processes.iter().map(|report| ProcessRow { pid: report.pid, dumps: dumps(report), findings: findings(report) }).collect(),
+    })
+}
+
+fn dumps(report: &ProcessReport) -> Vec<DumpRow<'_>> {
+    report.dumps.iter().map(dump).collect()
+}
+
+fn dump(dump: &DumpSummary) -> DumpRow<'_> {
+    let DumpSummary { path, objects, references, bytes, problems } = dump;
+    DumpRow { path, objects: *objects, references: *references, bytes: *bytes, problems }
+}
+
+fn findings(report: &ProcessReport) -> Vec<FindingRow<'_>> {
+    report.findings.iter().map(finding).collect()
+}
+
+fn finding(finding: &Finding) -> FindingRow<'_> {
+    FindingRow {
+        id: &finding.id,
+        severity: match finding.severity {
+            Severity::Warning => "warning",
+            Severity::Information => "information",
+        },
+        holder: holder(&finding.holder),
+        holders: finding.holders.iter().map(holder).collect(),
+        access_path: &finding.access_path,
+        held: HeldRow { type_name: &finding.held.type_name, count: finding.held.count, retained: finding.held.retained_bytes },
+        growth: GrowthRow { proven: finding.growth.proven, counts: &finding.growth.counts, retained: &finding.growth.retained_bytes },
+        allocations: [],
+        stores: finding.stores.iter().map(store).collect(),
+        chain: finding.chain.iter().map(|hop| HopRow { object: &hop.object, reference: &hop.reference }).collect(),
+    }
+}
+
+fn holder(holder: &Holder) -> HolderRow<'_> {
+    HolderRow { kind: holder.kind, path: &holder.path, type_name: &holder.type_name, definition: holder.definition.as_ref().map(place) }
+}
+
+fn store(store: &StorePlace) -> StoreRow<'_> {
+    let role = match store.role {
+        Role::Store => "store",
+        Role::Caller => "caller",
+        Role::Call => "call",
+        Role::Raise => "raise",
+    };
+    StoreRow { place: place(&store.place), role }
+}
+
+fn place(place: &Place) -> PlaceRow<'_> {
+    PlaceRow {
+        file: &place.file,
+        range: place.range.map(|range| RangeRow {
+            line: range.line,
+            column: range.column,
+            end_line: range.end_line,
+            end_column: range.end_column,
+        }),
+        evidence: match place.evidence {
+            Evidence::Observed => "observed",
+            Evidence::Confirmed => "confirmed",
+            Evidence::Inferred => "inferred",
+        },
+        placement: match place.placement {
+            Placement::Exact => "exact",
+            Placement::Moved => "moved",
+            Placement::Changed => "changed",
+            Placement::Lost => "lost",
+        },
+    }
+}

@@ -1,0 +1,378 @@
+//! Definition sites: where a binding is created.
+
+use crate::imports::{Meaning, Receiver};
+use crate::project::{At, FileId, Project};
+use crate::python::{Act, Binder, Deed, How, Node, NodeId, ScopeId, ScopeKind, Sym, Tree};
+use crate::reach::{Place, Root, Tracer};
+use crate::scopes::{self, owner};
+use crate::text::Span;
+use crate::{Binding, Growth, roots};
+
+/// Where the binding is created: a statement, the header of a class or function, a parameter, or a decorator.
+pub(crate) fn definition(
+    project: &Project<'_>,
+    binding: &Binding,
+    growth: Growth,
+) -> Option<(FileId, Span)> {
+    let takes_items = matches!(growth, Growth::Items { .. });
+    match binding {
+        Binding::ModuleGlobal { module, name } => module_global(project, module, name),
+        Binding::Attribute {
+            classes,
+            name,
+            on_class,
+        } => {
+            let known: Vec<At> = classes
+                .iter()
+                .filter_map(|class| scopes::class(project, class))
+                .collect();
+            attribute(project, &known, name, *on_class, takes_items)
+                .or_else(|| elsewhere(project, &known, name, *on_class))
+        }
+        Binding::Default {
+            function,
+            parameter,
+        } => {
+            let at = scopes::function(project, function)?;
+            let tree = project.tree(at.file)?;
+            let mut parameters = tree.scope(at.scope).parameters.iter();
+            Some((
+                at.file,
+                parameters
+                    .find(|own| tree.name(own.name) == parameter)?
+                    .span,
+            ))
+        }
+        Binding::Closure { function, name } | Binding::Local { function, name } => {
+            let at = scopes::function(project, function)?;
+            let tree = project.tree(at.file)?;
+            let sym = tree.sym(name)?;
+            let free = matches!(binding, Binding::Closure { .. });
+            let scope = scopes::variable_owner(tree, at.scope, sym, free)
+                .or_else(|| scopes::variable_owner(tree, at.scope, sym, false))?;
+            Some((at.file, variable(tree, scope, sym)?))
+        }
+        Binding::Cache { function } => cache(project, scopes::function(project, function)?),
+        Binding::FunctionAttribute { function, name } => {
+            let at = scopes::function(project, function)?;
+            let (places, files) = roots::of(project, binding);
+            let tracer = Tracer::new(project, places);
+            let assigned = first_assignment(&tracer, &files, name);
+            assigned.or_else(|| Some((at.file, project.tree(at.file)?.scope(at.scope).header)))
+        }
+    }
+}
+
+/// The statement that binds a name of a module, here or where it is imported from.
+fn module_global(project: &Project<'_>, module: &str, name: &str) -> Option<(FileId, Span)> {
+    match project.member(module, name, 8)? {
+        Meaning::Variable(at, sym) => {
+            Some((at.file, variable(project.tree(at.file)?, at.scope, sym)?))
+        }
+        Meaning::Class(at) | Meaning::Function(at) => {
+            Some((at.file, project.tree(at.file)?.scope(at.scope).header))
+        }
+        Meaning::Module(_) => None,
+    }
+}
+
+/// The best of the statements that bind a variable: one in its own scope that gives it more than `None`.
+fn variable(tree: &Tree, scope: ScopeId, name: Sym) -> Option<Span> {
+    let rank = |binder: &Binder| match *binder {
+        Binder::Act(index) => {
+            let act = tree.act(index)?;
+            let Deed::Bind { value, how, .. } = act.deed else {
+                return None;
+            };
+            let nothing = value.is_none_or(|value| keeps_nothing(tree, value));
+            let plain = matches!(how, How::Assign | How::Annotated);
+            (how != How::Delete).then_some(((nothing, act.scope != scope, !plain), act.span))
+        }
+        Binder::Definition(definition) => {
+            Some(((false, false, false), tree.scope(definition).header))
+        }
+        Binder::Parameter(index) => Some((
+            (false, false, false),
+            tree.scope(scope).parameters.get(index as usize)?.span,
+        )),
+        Binder::Import(_) => None,
+    };
+    tree.binders(scope, name)
+        .iter()
+        .filter_map(rank)
+        .min()
+        .map(|(_, span)| span)
+}
+
+/// `None`, and weak containers, hold nothing.
+fn keeps_nothing(tree: &Tree, value: NodeId) -> bool {
+    match tree.node(value) {
+        Node::None => true,
+        Node::Call { callee, .. } => tree
+            .last_name(callee)
+            .is_some_and(|name| name.starts_with("Weak")),
+        _ => false,
+    }
+}
+
+/// The statement that gives instances of the first class (or that class) the attribute.
+fn attribute(
+    project: &Project<'_>,
+    classes: &[At],
+    name: &str,
+    on_class: bool,
+    takes_items: bool,
+) -> Option<(FileId, Span)> {
+    let mut candidates = Vec::new();
+    for (order, &class) in classes.iter().enumerate() {
+        let Some(tree) = project.tree(class.file) else {
+            continue;
+        };
+        let Some(sym) = tree.sym(name) else { continue };
+        let is_meta = on_class && order > 0 && project.is_metaclass(class);
+        let mut candidate = |stage: u32, value: Option<NodeId>, span: Span| {
+            let nothing = takes_items && value.is_none_or(|value| keeps_nothing(tree, value));
+            candidates.push(((nothing, stage, order, span), class.file));
+        };
+        for act in tree.attribute_binds(sym) {
+            let Deed::Bind { target, value, how } = act.deed else {
+                continue;
+            };
+            let Node::Attribute { of, .. } = tree.node(target) else {
+                continue;
+            };
+            if matches!(how, How::Delete | How::Augmented) {
+                continue;
+            }
+            let receiver = project.receiver(class.file, of, act.scope);
+            let Some(method) = method_of(tree, act.scope, class.scope) else {
+                continue;
+            };
+            let method_name = tree.name(tree.scope(method).name);
+            let of_class = receiver == Receiver::ClassItself(class);
+            let fits = if on_class {
+                of_class
+            } else {
+                receiver == Receiver::SelfOf(class)
+            };
+            let made = matches!(method_name, "__new__")
+                && receiver == Receiver::Unknown
+                && on_class == is_meta;
+            if fits || made {
+                let setup = matches!(
+                    method_name,
+                    "__init__" | "__new__" | "__post_init__" | "__init_subclass__"
+                );
+                candidate(if setup && !on_class { 0 } else { 2 }, value, act.span);
+            }
+        }
+        for act in bound_in_body(tree, class.scope, sym) {
+            let Deed::Bind { value, .. } = act.deed else {
+                continue;
+            };
+            if !is_meta {
+                candidate(
+                    if on_class { 0 } else { 1 },
+                    value.or(Some(NodeId::UNKNOWN)),
+                    act.span,
+                );
+            }
+        }
+        if let Some(slot) = slot(tree, class.scope, name) {
+            candidate(3, None, slot);
+        }
+        let nested = tree
+            .binders(class.scope, sym)
+            .iter()
+            .find_map(|binder| match binder {
+                Binder::Definition(definition) => Some(*definition),
+                _ => None,
+            });
+        if let Some(nested) = nested {
+            candidate(0, Some(NodeId::UNKNOWN), tree.scope(nested).header);
+        }
+    }
+    candidates
+        .into_iter()
+        .min()
+        .map(|((.., span), file)| (file, span))
+}
+
+/// The method of `class` that `scope` is or lies in.
+fn method_of(tree: &Tree, scope: ScopeId, class: ScopeId) -> Option<ScopeId> {
+    std::iter::successors(Some(scope), |&at| tree.scope(at).parent).find(|&at| {
+        tree.scope(at).kind == ScopeKind::Function && tree.class_of_method(at) == Some(class)
+    })
+}
+
+fn bound_in_body(tree: &Tree, class: ScopeId, name: Sym) -> impl Iterator<Item = &Act> {
+    tree.binders(class, name)
+        .iter()
+        .filter_map(|binder| match *binder {
+            Binder::Act(index) => tree.act(index),
+            _ => None,
+        })
+}
+
+/// `__slots__ = (…, "name", …)`.
+fn slot(tree: &Tree, class: ScopeId, name: &str) -> Option<Span> {
+    let slots = tree.sym("__slots__")?;
+    bound_in_body(tree, class, slots).find_map(|act| {
+        let Deed::Bind {
+            value: Some(value), ..
+        } = act.deed
+        else {
+            return None;
+        };
+        let names =
+            |part: NodeId| matches!(tree.node(part), Node::Text(text) if tree.name(text) == name);
+        tree.within(value)
+            .into_iter()
+            .any(names)
+            .then_some(act.span)
+    })
+}
+
+/// An assignment to the attribute of anything: near the classes first, then in the user's code.
+fn elsewhere(
+    project: &Project<'_>,
+    classes: &[At],
+    name: &str,
+    on_class: bool,
+) -> Option<(FileId, Span)> {
+    let place = Place::Attribute {
+        classes: classes.to_vec(),
+        name: name.to_owned(),
+        on_class,
+    };
+    let tracer = Tracer::new(project, vec![Root { place, depth: 0 }]);
+    let near: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+    first_assignment(&tracer, &near, name).or_else(|| {
+        let mut files = project.mentioning(&format!(".{name}"));
+        files.retain(|&file| project.is_user(file));
+        first_assignment(&tracer, &files, name)
+    })
+}
+
+/// The surest, then first, assignment to an attribute of that name.
+fn first_assignment(
+    tracer: &Tracer<'_, '_>,
+    files: &[FileId],
+    name: &str,
+) -> Option<(FileId, Span)> {
+    let mut best = None;
+    for &file in files {
+        let Some(tree) = tracer.project.tree(file) else {
+            continue;
+        };
+        let Some(sym) = tree.sym(name) else { continue };
+        for act in tree.attribute_binds(sym) {
+            let Deed::Bind {
+                target,
+                value: Some(_),
+                how: How::Assign | How::Annotated,
+            } = act.deed
+            else {
+                continue;
+            };
+            if let Some(sureness) = tracer.is_binding(file, target, act.scope)
+                && best.is_none_or(|(surest, _)| sureness < surest)
+            {
+                best = Some((sureness, (file, act.span)));
+            }
+        }
+    }
+    best.map(|(_, site)| site)
+}
+
+/// The caching decorator of a function, or the statement that wraps it.
+fn cache(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
+    let tree = project.tree(function.file)?;
+    let def = tree.scope(function.scope);
+    let caches = |node: NodeId| {
+        tree.within(node)
+            .into_iter()
+            .filter_map(|part| tree.last_name(part))
+            .any(|name| {
+                let name = name.to_ascii_lowercase();
+                name.contains("cache") || name.contains("memo")
+            })
+    };
+    if let Some(decorator) = def
+        .decorators
+        .iter()
+        .find(|decorator| caches(decorator.expression))
+    {
+        return Some((function.file, decorator.span));
+    }
+    if let Some(wrapped) = wrapping(project, function) {
+        return Some(wrapped);
+    }
+    let decorator = def.decorators.last().map(|decorator| decorator.span);
+    Some((function.file, decorator.unwrap_or(def.header)))
+}
+
+/// `cached = lru_cache()(function)`.
+fn wrapping(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
+    wrappers(project, function.file, function)
+        .next()
+        .map(|(act, _)| (function.file, act.span))
+}
+
+/// The assignments of a file whose value is a call that is given the function, with their targets.
+pub(crate) fn wrappers<'p>(
+    project: &'p Project<'_>,
+    file: FileId,
+    function: At,
+) -> impl Iterator<Item = (&'p Act, NodeId)> {
+    let tree = project.tree(file);
+    tree.into_iter().flat_map(move |tree| {
+        tree.acts.iter().filter_map(move |act| {
+            let Deed::Bind { target, value: Some(value), how: How::Assign | How::Annotated } = act.deed else { return None };
+            let Node::Call { arguments, .. } = tree.node(value) else { return None };
+            let lambda = |node: NodeId| matches!(tree.node(node), Node::Lambda(scope) if At { file, scope } == function);
+            let mut given = tree.arguments(arguments).iter().filter(|argument| {
+                lambda(argument.value) || project.meaning(file, argument.value, act.scope) == Some(Meaning::Function(function))
+            });
+            given.next().map(|_| (act, target))
+        })
+    })
+}
+
+/// The variables and attributes that stand for a wrapped function.
+pub(crate) fn wrapped_places(project: &Project<'_>, function: At) -> Vec<Place> {
+    let Some(tree) = project.tree(function.file) else {
+        return Vec::new();
+    };
+    let place = |(act, target): (&Act, NodeId)| match tree.node(target) {
+        Node::Name(name) => {
+            let scope = owner(tree, act.scope, name)?.0;
+            let at = At {
+                file: function.file,
+                scope,
+            };
+            let name = tree.name(name).to_owned();
+            if tree.scope(scope).kind == ScopeKind::Class {
+                Some(Place::Attribute {
+                    classes: vec![at],
+                    name,
+                    on_class: true,
+                })
+            } else {
+                Some(Place::Variable { at, name })
+            }
+        }
+        Node::Attribute { of, name } => match project.receiver(function.file, of, act.scope) {
+            Receiver::SelfOf(class) => Some(Place::Attribute {
+                classes: project.ancestry(class),
+                name: tree.name(name).to_owned(),
+                on_class: false,
+            }),
+            _ => None,
+        },
+        _ => None,
+    };
+    wrappers(project, function.file, function)
+        .filter_map(place)
+        .collect()
+}

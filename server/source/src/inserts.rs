@@ -1,0 +1,532 @@
+//! Stores into containers: calls, subscripts and augmented assignments whose receiver reaches the binding, here or one
+//! hand further: a parameter, an attribute or a result that holds the same object.
+
+use rustc_hash::FxHashSet;
+
+use crate::Role;
+use crate::imports::{Meaning, Receiver};
+use crate::project::{At, FileId};
+use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
+use crate::reach::{Place, Reach, Root, Sureness, Tracer};
+use crate::scopes::owner;
+use crate::stores::{Found, Kind, decorated};
+
+/// Which method names store.
+pub(crate) enum Verbs<'v> {
+    /// Those of containers.
+    Container,
+    /// Just these: the methods of a class that store.
+    Methods(&'v FxHashSet<String>),
+}
+
+const INSERTING: &[&str] = &[
+    "append",
+    "add",
+    "insert",
+    "setdefault",
+    "appendleft",
+    "put",
+    "put_nowait",
+    "push",
+    "__setitem__",
+    "add_last",
+    "add_first",
+    "move_to_end",
+];
+const UPDATING: &[&str] = &[
+    "extend",
+    "update",
+    "extendleft",
+    "__iadd__",
+    "__ior__",
+    "union_update",
+    "merge",
+];
+const REGISTERING: &[&str] = &[
+    "register",
+    "connect",
+    "subscribe",
+    "attach",
+    "listen",
+    "on",
+    "observe",
+    "bind",
+    "submit",
+    "schedule",
+    "enqueue",
+    "store",
+    "remember",
+    "track",
+    "watch",
+    "record",
+    "send",
+    "write",
+    "save",
+    "cache",
+    "add_listener",
+    "add_callback",
+    "add_done_callback",
+    "add_handler",
+    "addHandler",
+    "add_observer",
+    "add_hook",
+    "add_job",
+    "add_task",
+    "addCleanup",
+    "callback",
+    "enter_context",
+];
+/// Methods of objects that keep what they are given outside Python's sight.
+const CALLING: &[&str] = &["set"];
+/// Functions that insert into their first argument.
+const INSERTING_FUNCTIONS: &[&str] = &[
+    "heappush",
+    "heappushpop",
+    "heapreplace",
+    "insort",
+    "insort_left",
+    "insort_right",
+];
+
+impl Verbs<'_> {
+    fn store(&self, method: &str) -> Option<(Kind, Role)> {
+        match self {
+            Self::Methods(methods) => methods
+                .contains(method)
+                .then_some((Kind::Insert, Role::Caller)),
+            Self::Container if INSERTING.contains(&method) => Some((Kind::Insert, Role::Store)),
+            Self::Container if UPDATING.contains(&method) => Some((Kind::Update, Role::Store)),
+            Self::Container if REGISTERING.contains(&method) => Some((Kind::Insert, Role::Caller)),
+            Self::Container if CALLING.contains(&method) => Some((Kind::Insert, Role::Call)),
+            Self::Container => None,
+        }
+    }
+
+    fn has(&self, method: &str) -> bool {
+        match self {
+            Self::Methods(methods) => methods.contains(method),
+            Self::Container => method != "__call__",
+        }
+    }
+}
+
+/// The binding is given to something else that may store into it.
+struct Handed {
+    root: Root,
+    /// The call that does so, and the function it is given to.
+    call: Option<(Found, At)>,
+}
+
+/// All places in `files` that insert into what the roots hold: directly, and one hand further.
+pub(crate) fn inserts(
+    tracer: &mut Tracer<'_, '_>,
+    files: &[FileId],
+    verbs: &Verbs<'_>,
+) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut handed = Vec::new();
+    for &file in files {
+        scan(tracer, file, verbs, &mut found, &mut handed);
+    }
+    let before = tracer.roots.len();
+    let mut calls = Vec::new();
+    for one in handed {
+        let known = tracer.roots[..before]
+            .iter()
+            .any(|root| root.place == one.root.place);
+        if !known {
+            tracer.add_root(one.root);
+            calls.extend(one.call);
+        }
+    }
+    if tracer.roots.len() == before {
+        return found;
+    }
+    let mut again: Vec<FileId> = files.to_vec();
+    for root in &tracer.roots[before..] {
+        match &root.place {
+            Place::Variable { at, .. }
+            | Place::Function(at)
+            | Place::Result(at)
+            | Place::OfFunction { function: at, .. } => again.push(at.file),
+            Place::Attribute { classes, .. } => {
+                again.extend(classes.iter().map(|class| class.file))
+            }
+        }
+    }
+    again.sort_unstable();
+    again.dedup();
+    found.clear();
+    for file in again {
+        scan(tracer, file, verbs, &mut found, &mut Vec::new());
+    }
+    // A call that hands the binding on stores, if the function it calls does.
+    for (call, function) in calls {
+        let stores = found.iter().any(|store| {
+            store.file == function.file
+                && tracer.project.tree(store.file).is_some_and(|tree| {
+                    std::iter::successors(Some(store.scope), |&at| tree.scope(at).parent)
+                        .any(|at| at == function.scope)
+                })
+        });
+        if stores {
+            found.push(call);
+        }
+    }
+    found
+}
+
+fn scan(
+    tracer: &Tracer<'_, '_>,
+    file: FileId,
+    verbs: &Verbs<'_>,
+    found: &mut Vec<Found>,
+    handed: &mut Vec<Handed>,
+) {
+    let Some(tree) = tracer.project.tree(file) else {
+        return;
+    };
+    let scan = Scan {
+        tracer,
+        tree,
+        file,
+        verbs,
+    };
+    for act in &tree.acts {
+        match act.deed {
+            Deed::Bind { target, value, how } => {
+                found.extend(scan.bind(act, target, value, how));
+                handed.extend(scan.kept(act, target, value, how));
+            }
+            Deed::Call(call) => {
+                let Node::Call { callee, arguments } = tree.node(call) else {
+                    continue;
+                };
+                let arguments = tree.arguments(arguments);
+                match scan.call(act, callee, arguments) {
+                    Some(store) => found.push(store),
+                    None => scan.handed(act, callee, arguments, handed),
+                }
+            }
+            Deed::Decorate { decorator, .. } => found.extend(scan.decorate(act, decorator)),
+            Deed::Return(value) => handed.extend(scan.returned(act, value)),
+            Deed::Raise(_) => {}
+        }
+    }
+}
+
+struct Scan<'t, 's, 'a> {
+    tracer: &'t Tracer<'s, 'a>,
+    tree: &'t Tree,
+    file: FileId,
+    verbs: &'t Verbs<'t>,
+}
+
+impl Scan<'_, '_, '_> {
+    fn reach(&self, node: NodeId, act: &Act) -> Option<Reach> {
+        self.tracer.reach(self.file, node, act.scope)
+    }
+
+    fn found(&self, act: &Act, reach: Reach, kind: Kind, role: Role, values: Vec<NodeId>) -> Found {
+        let role = if matches!(self.verbs, Verbs::Methods(_)) {
+            Role::Caller
+        } else {
+            role
+        };
+        Found {
+            file: self.file,
+            scope: act.scope,
+            span: act.span,
+            role,
+            kind,
+            sureness: reach.sureness,
+            depth: reach.depth,
+            values,
+            decorated: decorated(act),
+        }
+    }
+
+    fn bind(&self, act: &Act, target: NodeId, value: Option<NodeId>, how: How) -> Option<Found> {
+        let (value, tree) = (value?, self.tree);
+        match (tree.node(target), how) {
+            (_, How::Delete | How::Handler) => None,
+            (Node::Subscript { of, key }, _) if self.verbs.has("__setitem__") => {
+                let reach = self.reach(of, act)?;
+                let kind = if how == How::Augmented {
+                    Kind::Update
+                } else {
+                    Kind::SetItem
+                };
+                Some(self.found(act, reach, kind, Role::Store, vec![value, key]))
+            }
+            (_, How::Augmented) if self.verbs.has("__iadd__") => {
+                let reach = self.reach(target, act)?;
+                Some(self.found(act, reach, Kind::Update, Role::Store, vec![value]))
+            }
+            (Node::Name(_) | Node::Attribute { .. }, How::Assign | How::Annotated)
+                if matches!(self.verbs, Verbs::Container) =>
+            {
+                // `x = x + [y]`, `x = {**x, k: v}`, `x = (y, x)`.
+                if !matches!(tree.node(value), Node::Display(_) | Node::Other(_)) {
+                    return None;
+                }
+                let sureness = self.tracer.is_binding(self.file, target, act.scope)?;
+                let same = |reach: Option<Reach>| reach.is_some_and(|reach| reach.depth == 0);
+                let again = tree
+                    .within(value)
+                    .into_iter()
+                    .any(|part| part != value && same(self.reach(part, act)));
+                again.then(|| {
+                    self.found(
+                        act,
+                        Reach { depth: 0, sureness },
+                        Kind::Assign,
+                        Role::Store,
+                        vec![value],
+                    )
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn call(&self, act: &Act, callee: NodeId, arguments: &[Argument]) -> Option<Found> {
+        let tree = self.tree;
+        let values = || {
+            arguments
+                .iter()
+                .map(|argument| argument.value)
+                .collect::<Vec<_>>()
+        };
+        if let Some((reach, kind, role)) = self.storing(callee, act) {
+            return Some(self.found(act, reach, kind, role, values()));
+        }
+        if let Some(first) = arguments.first()
+            && tree
+                .last_name(callee)
+                .is_some_and(|name| INSERTING_FUNCTIONS.contains(&name))
+            && let Some(reach) = self.reach(first.value, act)
+        {
+            return Some(self.found(act, reach, Kind::Insert, Role::Store, values().split_off(1)));
+        }
+        if self.verbs.has("__call__")
+            && let Some(reach) = self.reach(callee, act)
+        {
+            return Some(self.found(act, reach, Kind::Insert, Role::Caller, values()));
+        }
+        // `stream.subscribe(SEEN.append)`.
+        let bound_method = arguments
+            .iter()
+            .find_map(|argument| match tree.node(argument.value) {
+                Node::Attribute { .. } => self.storing(argument.value, act),
+                _ => None,
+            });
+        bound_method.map(|(reach, kind, role)| self.found(act, reach, kind, role, Vec::new()))
+    }
+
+    /// Whether a call of `callee` stores: `x.append`, or a name for it.
+    fn storing(&self, callee: NodeId, act: &Act) -> Option<(Reach, Kind, Role)> {
+        let tree = self.tree;
+        match tree.node(callee) {
+            Node::Attribute { of, name } => {
+                let (kind, role) = self.verbs.store(tree.name(name))?;
+                let reach = self.reach(of, act)?;
+                // What is known by its name alone should at least be used as a container.
+                let container = role == Role::Store || matches!(self.verbs, Verbs::Methods(_));
+                (container || reach.sureness < Sureness::NameOnly).then_some((reach, kind, role))
+            }
+            Node::Name(name) => {
+                let (_, binders) = owner(tree, act.scope, name)?;
+                binders.iter().find_map(|binder| {
+                    let Binder::Act(index) = *binder else {
+                        return None;
+                    };
+                    let given = tree.act(index)?;
+                    let Deed::Bind {
+                        value: Some(value),
+                        how: How::Assign,
+                        ..
+                    } = given.deed
+                    else {
+                        return None;
+                    };
+                    let Node::Attribute { of, name } = tree.node(value) else {
+                        return None;
+                    };
+                    let (kind, role) = self.verbs.store(tree.name(name))?;
+                    Some((self.reach(of, given)?, kind, role))
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn decorate(&self, act: &Act, decorator: NodeId) -> Option<Found> {
+        let tree = self.tree;
+        if let Some((reach, kind, role)) = self.storing(decorator, act) {
+            return Some(self.found(act, reach, kind, role, Vec::new()));
+        }
+        let Node::Call { callee, arguments } = tree.node(decorator) else {
+            return None;
+        };
+        if let Some((reach, kind, role)) = self.storing(callee, act) {
+            return Some(self.found(act, reach, kind, role, Vec::new()));
+        }
+        if !matches!(self.verbs, Verbs::Methods(_)) {
+            return None;
+        }
+        // `@receiver(photo_stored)`.
+        let reach = tree
+            .arguments(arguments)
+            .iter()
+            .find_map(|argument| self.reach(argument.value, act))?;
+        Some(self.found(
+            act,
+            Reach {
+                sureness: reach.sureness.max(Sureness::Subclass),
+                ..reach
+            },
+            Kind::Update,
+            Role::Caller,
+            Vec::new(),
+        ))
+    }
+
+    /// `self.items = ITEMS`: the attribute holds it too.
+    fn kept(&self, act: &Act, target: NodeId, value: Option<NodeId>, how: How) -> Option<Handed> {
+        let (Node::Attribute { of, name }, How::Assign | How::Annotated) =
+            (self.tree.node(target), how)
+        else {
+            return None;
+        };
+        let value = value?;
+        if !matches!(
+            self.tree.node(value),
+            Node::Name(_) | Node::Attribute { .. } | Node::Choice(_)
+        ) {
+            return None;
+        }
+        let reach = self.reach(value, act)?;
+        if reach.sureness == Sureness::NameOnly
+            || self
+                .tracer
+                .is_binding(self.file, target, act.scope)
+                .is_some()
+        {
+            return None;
+        }
+        let project = self.tracer.project;
+        let (class, on_class) = match project.receiver(self.file, of, act.scope) {
+            Receiver::SelfOf(class) => (class, false),
+            Receiver::ClassItself(class) => (class, true),
+            _ => return None,
+        };
+        let place = Place::Attribute {
+            classes: project.ancestry(class),
+            name: self.tree.name(name).to_owned(),
+            on_class,
+        };
+        Some(Handed {
+            root: Root {
+                place,
+                depth: reach.depth,
+            },
+            call: None,
+        })
+    }
+
+    /// `def items(): return ITEMS`: a call of the function gives it.
+    fn returned(&self, act: &Act, value: NodeId) -> Option<Handed> {
+        let reach = self.reach(value, act)?;
+        if reach.sureness == Sureness::NameOnly {
+            return None;
+        }
+        let function = At {
+            file: self.file,
+            scope: act.scope,
+        };
+        let project = self.tracer.project;
+        let place = match self.tree.class_of_method(act.scope) {
+            Some(scope) if self.tree.is_decorated(act.scope, "property") => Place::Attribute {
+                classes: project.ancestry(At {
+                    file: self.file,
+                    scope,
+                }),
+                name: self.tree.name(self.tree.scope(act.scope).name).to_owned(),
+                on_class: false,
+            },
+            _ => Place::Result(function),
+        };
+        Some(Handed {
+            root: Root {
+                place,
+                depth: reach.depth,
+            },
+            call: None,
+        })
+    }
+
+    /// `fill(ITEMS)`: the parameter of the function holds it.
+    fn handed(&self, act: &Act, callee: NodeId, arguments: &[Argument], handed: &mut Vec<Handed>) {
+        for (index, argument) in arguments.iter().enumerate() {
+            let Some(reach) = self.reach(argument.value, act) else {
+                continue;
+            };
+            if reach.sureness == Sureness::NameOnly {
+                continue;
+            }
+            let Some((function, skip)) = self.callee(callee, act) else {
+                return;
+            };
+            let Some(tree) = self.tracer.project.tree(function.file) else {
+                return;
+            };
+            let mut parameters = tree.scope(function.scope).parameters.iter();
+            let parameter = match argument.keyword {
+                Some(keyword) => parameters
+                    .find(|parameter| tree.name(parameter.name) == self.tree.name(keyword)),
+                None => parameters
+                    .nth(index + skip)
+                    .filter(|parameter| parameter.positional),
+            };
+            let Some(parameter) = parameter else { continue };
+            let place = Place::Variable {
+                at: function,
+                name: tree.name(parameter.name).to_owned(),
+            };
+            let values = arguments.iter().map(|argument| argument.value).collect();
+            let call = self.found(act, reach, Kind::Update, Role::Caller, values);
+            handed.push(Handed {
+                root: Root {
+                    place,
+                    depth: reach.depth,
+                },
+                call: Some((call, function)),
+            });
+        }
+    }
+
+    /// The function that a call runs, and how many of its parameters the call does not write.
+    fn callee(&self, callee: NodeId, act: &Act) -> Option<(At, usize)> {
+        let project = self.tracer.project;
+        match project.meaning(self.file, callee, act.scope) {
+            Some(Meaning::Function(function)) => return Some((function, 0)),
+            Some(Meaning::Class(class)) => return Some((project.method(class, "__init__")?, 1)),
+            _ => {}
+        }
+        let Node::Attribute { of, name } = self.tree.node(callee) else {
+            return None;
+        };
+        let class = match project.receiver(self.file, of, act.scope) {
+            Receiver::SelfOf(class)
+            | Receiver::InstanceOf(class)
+            | Receiver::ClassItself(class) => class,
+            _ => return None,
+        };
+        let method = project.method(class, self.tree.name(name))?;
+        let is_static = project
+            .tree(method.file)?
+            .is_decorated(method.scope, "staticmethod");
+        Some((method, usize::from(!is_static)))
+    }
+}

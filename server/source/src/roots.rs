@@ -1,0 +1,253 @@
+//! From a binding of the question to where a search for it starts, and to the files worth searching.
+
+use memchr::memmem::Finder;
+
+use crate::imports::Meaning;
+use crate::project::{At, FileId, Project};
+use crate::python::{Deed, How, Node, ScopeId};
+use crate::reach::{Place, Root, Sureness, Tracer};
+use crate::scopes;
+use crate::{Binding, definitions};
+
+/// Where a search for the binding starts, and in which files.
+pub(crate) fn of(project: &Project<'_>, binding: &Binding) -> (Vec<Root>, Vec<FileId>) {
+    let (places, files) = places(project, binding).unwrap_or_default();
+    (
+        places
+            .into_iter()
+            .map(|place| Root { place, depth: 0 })
+            .collect(),
+        files,
+    )
+}
+
+fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<FileId>)> {
+    match binding {
+        Binding::ModuleGlobal { module, name } => {
+            let file = project.module(module)?;
+            let mut places = vec![Place::Variable {
+                at: At {
+                    file,
+                    scope: ScopeId::MODULE,
+                },
+                name: name.clone(),
+            }];
+            let mut files = importers(project, file, name);
+            if let Some(Meaning::Variable(at, sym)) = project.member(module, name, 8)
+                && let Some(tree) = project.tree(at.file)
+                && at.file != file
+            {
+                let real = tree.name(sym);
+                files.extend(importers(project, at.file, real));
+                places.push(Place::Variable {
+                    at,
+                    name: real.to_owned(),
+                });
+            }
+            Some((places, sorted(files)))
+        }
+        Binding::Attribute {
+            classes: names,
+            name,
+            on_class,
+        } => {
+            let mut classes: Vec<At> = Vec::new();
+            for class in names
+                .iter()
+                .filter_map(|class| scopes::class(project, class))
+            {
+                if !classes.contains(&class) {
+                    classes.push(class);
+                }
+            }
+            let mut files: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+            files.extend(attribute_users(project, &files, name));
+            let mut places = vec![Place::Attribute {
+                classes: classes.clone(),
+                name: name.clone(),
+                on_class: *on_class,
+            }];
+            if *on_class {
+                places.extend(classes.into_iter().map(|at| Place::Variable {
+                    at,
+                    name: name.clone(),
+                }));
+            }
+            Some((places, sorted(files)))
+        }
+        Binding::Default {
+            function,
+            parameter,
+        } => {
+            let at = scopes::function(project, function)?;
+            Some((
+                vec![Place::Variable {
+                    at,
+                    name: parameter.clone(),
+                }],
+                vec![at.file],
+            ))
+        }
+        Binding::Closure { function, name } | Binding::Local { function, name } => {
+            let at = scopes::function(project, function)?;
+            let tree = project.tree(at.file)?;
+            let free = matches!(binding, Binding::Closure { .. });
+            let sym = tree.sym(name)?;
+            let scope = scopes::variable_owner(tree, at.scope, sym, free)
+                .or_else(|| scopes::variable_owner(tree, at.scope, sym, false))?;
+            Some((
+                vec![Place::Variable {
+                    at: At {
+                        file: at.file,
+                        scope,
+                    },
+                    name: name.clone(),
+                }],
+                vec![at.file],
+            ))
+        }
+        Binding::Cache { function } => {
+            let at = scopes::function(project, function)?;
+            let mut places = vec![Place::Function(at)];
+            let mut files = callers_of(project, at);
+            for place in definitions::wrapped_places(project, at) {
+                files.extend(match &place {
+                    Place::Variable { name, .. } => importers(project, at.file, name),
+                    other => attribute_users(project, &[at.file], other.name(project)),
+                });
+                places.push(place);
+            }
+            Some((places, sorted(files)))
+        }
+        Binding::FunctionAttribute { function, name } => {
+            let at = scopes::function(project, function)?;
+            let mut files = project.mentioning(&format!(".{name}"));
+            files.retain(|&file| file == at.file || near(project, at.file, file));
+            Some((
+                vec![Place::OfFunction {
+                    function: at,
+                    name: name.clone(),
+                }],
+                files,
+            ))
+        }
+    }
+}
+
+/// The files that may use a variable of the module: its own, and those that name both it and its package.
+fn importers(project: &Project<'_>, home: FileId, name: &str) -> Vec<FileId> {
+    let mut files = project.mentioning(name);
+    let package = top(project, home);
+    let finder = Finder::new(package);
+    files.retain(|&file| {
+        file == home || top(project, file) == package || project.mentions(file, &finder)
+    });
+    files
+}
+
+/// The files that may use an attribute: the user's, and those of the packages of its classes.
+fn attribute_users(project: &Project<'_>, homes: &[FileId], name: &str) -> Vec<FileId> {
+    let mut files = project.mentioning(&format!(".{name}"));
+    files.retain(|&file| {
+        project.is_user(file)
+            || homes
+                .iter()
+                .any(|&home| top(project, home) == top(project, file))
+    });
+    files
+}
+
+/// The files that may call a function or method.
+pub(crate) fn callers_of(project: &Project<'_>, function: At) -> Vec<FileId> {
+    let place = Place::Function(function);
+    let name = place.name(project);
+    let is_method = project
+        .tree(function.file)
+        .is_some_and(|tree| tree.class_of_method(function.scope).is_some());
+    if is_method {
+        let mut files = project.mentioning(&format!(".{name}"));
+        files.retain(|&file| near(project, function.file, file));
+        files
+    } else {
+        importers(project, function.file, name)
+    }
+}
+
+/// Whether `file` is the user's, or of the same top package as `home`, or names that package.
+fn near(project: &Project<'_>, home: FileId, file: FileId) -> bool {
+    let package = top(project, home);
+    project.is_user(file)
+        || top(project, file) == package
+        || project.mentions(file, &Finder::new(package))
+}
+
+/// The files that may name a class, by its module and name.
+pub(crate) fn class_users(project: &Project<'_>, class: At, name: &str) -> Vec<FileId> {
+    importers(project, class.file, name)
+}
+
+/// The top package of a file's module.
+pub(crate) fn top<'s>(project: &'s Project<'_>, file: FileId) -> &'s str {
+    let name = match (project.module_name(file), project.package(file)) {
+        ("__main__", package) if !package.is_empty() => package,
+        (name, _) => name,
+    };
+    name.split('.').next().unwrap_or(name)
+}
+
+fn sorted(mut files: Vec<FileId>) -> Vec<FileId> {
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+/// Lets other files import the binding by the other names that `files` give it: `from m import A as B`, `B = A`.
+pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
+    let mut aliases: Vec<(At, String, u32)> = Vec::new();
+    for &file in files {
+        let Some(tree) = tracer.project.tree(file) else {
+            continue;
+        };
+        let at = At {
+            file,
+            scope: ScopeId::MODULE,
+        };
+        for act in tree.acts.iter().filter(|act| act.scope == ScopeId::MODULE) {
+            let Deed::Bind {
+                target,
+                value: Some(value),
+                how: How::Assign | How::Annotated,
+            } = act.deed
+            else {
+                continue;
+            };
+            let (Node::Name(name), Node::Name(_) | Node::Attribute { .. }) =
+                (tree.node(target), tree.node(value))
+            else {
+                continue;
+            };
+            if let Some(reach) = tracer.reach(file, value, act.scope)
+                && reach.sureness < Sureness::NameOnly
+            {
+                aliases.push((at, tree.name(name).to_owned(), reach.depth));
+            }
+        }
+        for import in &tree.imports {
+            if let (Some(name), Some(local)) = (&import.name, import.local)
+                && tree.name(local) != name
+                && tracer
+                    .roots
+                    .iter()
+                    .any(|root| root.place.name(tracer.project) == name)
+            {
+                tracer.aliases.insert(tree.name(local).to_owned());
+            }
+        }
+    }
+    for (at, name, depth) in aliases {
+        tracer.add_root(Root {
+            place: Place::Variable { at, name },
+            depth,
+        });
+    }
+}

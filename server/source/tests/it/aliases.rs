@@ -1,0 +1,197 @@
+//! Stores through imports, aliases, parameters and accessors.
+
+use crate::fixture::{attribute, check, global, items};
+
+#[test]
+fn imports_of_all_kinds() {
+    check(
+        &items(global("shop.state.SEEN")),
+        "
+#- shop/__init__.py
+from .state import SEEN as KNOWN
+#- shop/state.py
+SEEN = set()
+#^^^^^^^^^^^ definition
+#- shop/views.py
+from .state import SEEN
+from . import state
+def view(x):
+    SEEN.add(x)
+#   ^^^^^^^^^^^ store
+    state.SEEN.add(x)
+#   ^^^^^^^^^^^^^^^^^ store
+#- main.py
+import shop.state
+import shop.state as st
+from shop import KNOWN
+from shop.state import *
+def go(x):
+    shop.state.SEEN.add(x)
+#   ^^^^^^^^^^^^^^^^^^^^^^ store
+    st.SEEN.add(x)
+#   ^^^^^^^^^^^^^^ store
+    KNOWN.add(x)
+#   ^^^^^^^^^^^^ store
+    SEEN.add(x)
+#   ^^^^^^^^^^^ store
+#- unrelated.py
+from elsewhere import SEEN
+SEEN.add(1)
+",
+    );
+}
+
+#[test]
+fn local_aliases() {
+    check(
+        &items(global("m.BY_KEY")).depth(2),
+        "
+#- m.py
+BY_KEY = {}
+#^^^^^^^^^^ definition
+def one(k, v):
+    mine = BY_KEY[k]
+    mine.append(v)
+#   ^^^^^^^^^^^^^^ store
+def two(v):
+    for each in BY_KEY.values():
+        each.append(v)
+#       ^^^^^^^^^^^^^^ store
+    for k, each in list(BY_KEY.items()):
+        each.append(v)
+#       ^^^^^^^^^^^^^^ store
+def three(k, v):
+    if (mine := BY_KEY.get(k)) is not None:
+        mine.append(v)
+#       ^^^^^^^^^^^^^^ store
+def four(k, v):
+    push = BY_KEY[k].append
+    push(v)
+#   ^^^^^^^ store
+def five(k, v):
+    (BY_KEY.get(k) or []).append(v)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+",
+    );
+}
+
+#[test]
+fn handed_to_a_helper() {
+    check(
+        &items(global("m.LOG")),
+        "
+#- m.py
+from helpers import note
+LOG = []
+#^^^^^^^ definition
+def go(x):
+    note(x, LOG)
+#   ^^^^^^^^^^^^ caller
+    harmless(LOG)
+def harmless(log):
+    return len(log)
+#- helpers.py
+def note(x, log):
+    log.append(x)
+#   ^^^^^^^^^^^^^ store
+",
+    );
+}
+
+#[test]
+fn default_of_a_parameter() {
+    check(
+        &items(global("m.CACHE")),
+        "
+#- m.py
+CACHE = {}
+#^^^^^^^^^ definition
+def go(x, cache=CACHE, *, keep: dict = {}):
+    cache[x] = x
+#   ^^^^^^^^^^^^ store
+    keep[x] = x
+",
+    );
+}
+
+#[test]
+fn kept_in_an_attribute() {
+    check(
+        &items(global("m.JOBS")),
+        "
+#- m.py
+JOBS = []
+#^^^^^^^^ definition
+class Runner:
+    def __init__(self):
+        self.jobs = JOBS
+    def run(self, job):
+        self.jobs.append(job)
+#       ^^^^^^^^^^^^^^^^^^^^^ store
+",
+    );
+}
+
+#[test]
+fn accessor_function_and_property() {
+    check(
+        &items(attribute(&["m:App"], "_items")),
+        "
+#- m.py
+class App:
+    def __init__(self):
+        self._items = []
+#       ^^^^^^^^^^^^^^^^ definition
+    @property
+    def items(self):
+        return self._items
+    def all(self):
+        return self._items
+    def one(self, x):
+        self.items.append(x)
+#       ^^^^^^^^^^^^^^^^^^^^ store
+    def two(self, x):
+        self.all().append(x)
+#       ^^^^^^^^^^^^^^^^^^^^ store
+",
+    );
+}
+
+#[test]
+fn bound_method_as_callback() {
+    check(
+        &items(global("m.SEEN")),
+        "
+#- m.py
+SEEN = []
+#^^^^^^^^ definition
+def go(stream):
+    stream.subscribe(SEEN.append)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+",
+    );
+}
+
+#[test]
+fn instance_of_a_known_class() {
+    check(
+        &items(attribute(&["m:Box"], "things")),
+        "
+#- m.py
+class Box:
+    def __init__(self):
+        self.things = []
+#       ^^^^^^^^^^^^^^^^ definition
+class Chest:
+    def __init__(self):
+        self.things = []
+BOX = Box()
+CHEST = Chest()
+def go(x, chest: Chest):
+    BOX.things.append(x)
+#   ^^^^^^^^^^^^^^^^^^^^ store
+    CHEST.things.append(x)
+    chest.things.append(x)
+",
+    );
+}
