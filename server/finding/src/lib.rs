@@ -3,6 +3,7 @@
 
 mod join;
 mod placing;
+pub mod words;
 
 pub use join::{Module, Program, findings};
 pub use placing::SourceFact;

@@ -64,6 +64,13 @@ impl<'a> Placing<'a> {
         })
     }
 
+    /// Whether the file's text of today is not the one that ran.
+    pub(crate) fn is_edited(&self, path: &str) -> bool {
+        let mut states = self.states.borrow_mut();
+        let state = states.entry(path.to_owned()).or_insert_with(|| self.state(path));
+        matches!(state, Some(FileState::Changed | FileState::Mapped(_)))
+    }
+
     fn state(&self, path: &str) -> Option<FileState> {
         let fact = self.facts.get(path)?;
         let recorded = fact.sha256.as_deref()?;

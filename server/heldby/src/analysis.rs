@@ -14,18 +14,18 @@ use crate::disk::DiskFiles;
 
 /// What the user said about the sources.
 #[derive(Debug, Clone, Default)]
-pub struct ReportOptions {
+pub(crate) struct ReportOptions {
     /// Where the user's sources lie, if not where the dump says.
-    pub root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
     /// Path prefixes of the dump's machine, and ours.
-    pub maps: Vec<(String, String)>,
+    pub(crate) maps: Vec<(String, String)>,
 }
 
 /// Reports on the processes of the dumps, in the order in which their first dumps come. `progress` is told what is being done.
 ///
 /// # Errors
 /// When none of the dumps can be read.
-pub fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<ProcessReport>> {
+pub(crate) fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<ProcessReport>> {
     let mut series: Vec<(ProcessKey, Vec<(u64, PathBuf)>)> = Vec::new();
     let mut unreadable: Vec<(PathBuf, anyhow::Error)> = Vec::new();
     for path in paths {

@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 32 << 20;
 
 /// Reads source files, each once.
 #[derive(Debug)]
-pub struct DiskFiles {
+pub(crate) struct DiskFiles {
     root: Option<PathBuf>,
     maps: Vec<(String, String)>,
     working_folder: PathBuf,
@@ -22,7 +22,7 @@ pub struct DiskFiles {
 
 impl DiskFiles {
     /// Files of a process that worked in `working_folder`.
-    pub fn new(options: &ReportOptions, working_folder: &str) -> Self {
+    pub(crate) fn new(options: &ReportOptions, working_folder: &str) -> Self {
         Self {
             root: options.root.clone(),
             maps: options.maps.clone(),
@@ -33,7 +33,7 @@ impl DiskFiles {
 
     /// The path on this machine: as a mapping says; else as the dump says, where that exists; else the longest end of it that
     /// exists below the root.
-    pub fn local_path(&self, path: &str) -> String {
+    pub(crate) fn local_path(&self, path: &str) -> String {
         let mapped = self.maps.iter().find_map(|(from, to)| {
             let rest = path.strip_prefix(from.trim_end_matches(['/', '\\']))?;
             (rest.is_empty() || rest.starts_with(['/', '\\'])).then(|| format!("{}{rest}", to.trim_end_matches(['/', '\\'])))

@@ -103,13 +103,13 @@ struct StoreRow<'a> {
 ///
 /// # Errors
 /// When the text cannot be made, which no report causes.
-pub fn to_json(reports: &[ProcessReport]) -> serde_json::Result<String> {
+pub(crate) fn to_json(reports: &[ProcessReport]) -> serde_json::Result<String> {
     let first = reports.first();
     let processes = if reports.len() > 1 { reports } else { &[] };
     serde_json::to_string_pretty(&Report {
         version: VERSION,
-        dumps: first.map(|report| dumps(report)).unwrap_or_default(),
-        findings: first.map(|report| findings(report)).unwrap_or_default(),
+        dumps: first.map(dumps).unwrap_or_default(),
+        findings: first.map(findings).unwrap_or_default(),
         processes: processes.iter().map(|report| ProcessRow { pid: report.pid, dumps: dumps(report), findings: findings(report) }).collect(),
     })
 }

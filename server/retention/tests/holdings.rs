@@ -1,5 +1,7 @@
 //! What is found in a series of heaps: each test is a small program's heap, written as text.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod heap_text;
 
 use heldby_heap::Cancel;

@@ -90,10 +90,17 @@ fn steps(all: bool) -> Vec<Step> {
             )
         }),
         step("dependencies", check_dependencies),
-        step("tests of the workspace", || cargo("test", &["--workspace"])),
     ];
 
     let interpreters = Interpreters::find();
+    let executables: Vec<PathBuf> = interpreters
+        .chosen(all)
+        .into_iter()
+        .filter_map(|(_, interpreter)| Some(interpreter.ok()?.executable))
+        .collect();
+    steps.push(step("tests of the workspace", move || {
+        test_workspace(&executables)
+    }));
     steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
 
     steps.push(step("demo", || demo(None)));
@@ -123,6 +130,16 @@ fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
         command.arg("--locked");
     }
     process::run(command.args(arguments))
+}
+
+/// The workspace's tests; live ones run on each of the interpreters.
+fn test_workspace(interpreters: &[PathBuf]) -> Result<()> {
+    let mut command = workspace::cargo(&["test", "--workspace"]);
+    if std::env::var_os("CI").is_some() {
+        command.arg("--locked");
+    }
+    let interpreters = std::env::join_paths(interpreters).context("a path of an interpreter")?;
+    process::run(command.env("HELDBY_TEST_PYTHONS", interpreters))
 }
 
 /// Bans, licences and sources of everything we depend on.
