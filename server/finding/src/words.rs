@@ -133,10 +133,8 @@ pub fn store_label(store: &StorePlace, is_best: bool) -> String {
     let does = match (store.role, is_best) {
         (Role::Store, true) => "creates the references",
         (Role::Store, false) => "also creates such references",
-        (Role::Caller, true) => "creates the references, through what it calls",
-        (Role::Caller, false) => {
-            "comes from here: a caller of the line that creates the references"
-        }
+        (Role::Caller, true) => "creates the references, in what it calls",
+        (Role::Caller, false) => "calls the code that creates the references",
         (Role::Call, true) => "this call creates the references",
         (Role::Call, false) => "this call also creates such references",
         (Role::Raise, true) => "raises the exception that keeps the references",
@@ -196,8 +194,7 @@ pub fn help(finding: &Finding) -> String {
         .first()
         .is_some_and(|store| store.role == Role::Raise);
     match *kind {
-        _ if is_raised => raised_help(path),
-        "exception-traceback" => raised_help(path),
+        kind if is_raised || kind == "exception-traceback" => raised_help(path),
         "module-global" => format!(
             "`{path}` lives as long as the program: {}",
             empty_or_bound(type_name)

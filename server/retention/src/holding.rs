@@ -118,6 +118,11 @@ pub fn holdings(
     holdings
 }
 
+/// Whether objects of this type keep their size for life.
+fn is_immutable(type_name: &str) -> bool {
+    matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
+}
+
 /// Keys and values of the same container are one finding: the values'.
 fn one_of_each_container(analysis: &Analysis, risen: &mut Vec<(PatternId, Rise)>) {
     let parent_of = |id: PatternId| analysis.patterns.get(id).parent;
@@ -202,7 +207,12 @@ impl Context<'_> {
             How::Raised
         } else {
             let items = between.iter().filter(|link| link.kind.is_item()).count() as u32;
-            let is_container = rise == Some(Rise::Entries);
+            let is_container = match rise {
+                Some(Rise::Entries) => true,
+                // What cannot be changed grows by being bound anew.
+                Some(Rise::Bytes) => !is_immutable(&self.heap.type_name(pattern.first_type)),
+                _ => false,
+            };
             match items + u32::from(is_container) {
                 0 => How::Bound,
                 depth => How::Items { depth },
@@ -298,26 +308,28 @@ impl Context<'_> {
         ) {
             return false;
         }
-        let class = self.heap.type_index(inner.owner);
-        let is_bound_by_name =
-            |object: ObjectId| {
-                let referrer = self.analysis.chains.referrer(object);
-                referrer.is_some_and(|(referrer, label)| {
-                    label.kind() == ReferenceKind::DictValue
-                        && (self.heap.names().module_of.contains_key(&referrer)
-                            || self.analysis.chains.referrer(referrer).is_some_and(
-                                |(owner, label)| {
-                                    label.kind() == ReferenceKind::Namespace
-                                        && self.heap.names().type_objects.contains_key(&owner)
-                                },
-                            ))
-                })
-            };
-        self.heap
-            .objects()
-            .filter(|&object| self.heap.type_index(object) == class && is_bound_by_name(object))
-            .nth(1)
-            .is_some()
+        self.has_two_named_instances(self.heap.type_index(inner.owner))
+    }
+
+    /// Whether two objects of the class are globals of modules or attributes of classes.
+    fn has_two_named_instances(&self, class: u32) -> bool {
+        let names = self.heap.names();
+        let of_modules = names.modules.iter().filter_map(|module| module.namespace);
+        let of_classes = names.type_objects.keys().flat_map(|class| {
+            let references = self.heap.references(*class);
+            references
+                .filter(|reference| reference.label.kind() == ReferenceKind::Namespace)
+                .map(|reference| reference.target)
+        });
+        let mut first = None;
+        of_modules
+            .chain(of_classes)
+            .flat_map(|namespace| self.heap.references(namespace))
+            .any(|reference| {
+                let is_instance = reference.label.kind() == ReferenceKind::DictValue
+                    && self.heap.type_index(reference.target) == class;
+                is_instance && *first.get_or_insert(reference.target) != reference.target
+            })
     }
 
     fn territory(&self, binding: &NamedBinding) -> Territory {

@@ -50,7 +50,11 @@ pub(crate) fn step_of(
     let name = StringId(label.value());
     match label.kind() {
         Root => match RootKind::from_code(label.value()) {
-            Some(RootKind::Native) | None => Step::Native,
+            Some(RootKind::Native) | None => {
+                // Nothing but their type tells such objects apart.
+                let row = names.types.get(heap.type_index(object) as usize);
+                Step::Native(row.map_or(StringId::NONE, |row| row.qualname))
+            }
             Some(_) => Step::Table,
         },
         Namespace | CellContents => Step::Through,
@@ -90,7 +94,7 @@ impl Step {
         let (number, name) = match self {
             Self::Root => (0, StringId::NONE),
             Self::Table => (1, StringId::NONE),
-            Self::Native => (2, StringId::NONE),
+            Self::Native(name) => (2, name),
             Self::Module(name) => (3, name),
             Self::Frame(name) => (4, name),
             Self::Through => (5, StringId::NONE),

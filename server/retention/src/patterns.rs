@@ -26,8 +26,8 @@ pub enum Step {
     Root,
     /// The table of modules, or the interpreter's state.
     Table,
-    /// Held by C code.
-    Native,
+    /// An object of this type, held by C code.
+    Native(StringId),
     /// A module.
     Module(StringId),
     /// A frame running this code.

@@ -1,6 +1,10 @@
 //! Semi-NCA against petgraph's `simple_fast`, and retained sizes against what removing an object really frees.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use heldby_heap::{
     Cancel, Heap, HeapBuilder, HeapGraph, Label, Object, ObjectId, ReferenceKind, RootKind,

@@ -1,11 +1,15 @@
 //! What is found in a series of heaps: each test is a small program's heap, written as text.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod heap_text;
 
 use heldby_heap::Cancel;
-use heldby_retention::{Analysis, Holding, Territories, holdings};
+use heldby_retention::{Analysis, Holding, How, Territories, holdings};
 
 /// Holdings of a series; `NNN` in the text stands for the numbers, dump by dump.
 fn series(text: &str, numbers: &[u64]) -> Vec<Holding> {
@@ -231,4 +235,56 @@ module app
     assert_eq!(holdings.len(), 1);
     assert!(!holdings[0].rises);
     assert_eq!(holdings[0].access_path, "app.BIG[*]");
+}
+
+#[test]
+fn a_class_with_several_named_instances_is_reusable_too() {
+    let heap = "
+module app.caches
+  .thumbnails: app.caches.Cache
+    .entries: dict
+      [*]: bytes xNNN
+  .avatars: app.caches.Cache
+    .entries: dict
+      [*]: bytes
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        [
+            "app.caches.thumbnails.entries[*] of bytes, held by module-global app.caches.thumbnails: [2, 4, 6]"
+        ]
+    );
+}
+
+#[test]
+fn what_c_code_holds_is_told_by_type() {
+    let heap = "
+native
+  [*]: app.Callback xNNN
+native
+  [*]: frozen x3
+module app
+";
+    assert_eq!(
+        said(heap, &[2, 4, 6]),
+        ["<native> of app.Callback, held by nobody: [2, 4, 6]"]
+    );
+}
+
+#[test]
+fn a_text_that_is_bound_anew_and_a_buffer_that_is_filled() {
+    let heap = "
+module app
+  .TEXT: str NNN
+  .LOG: bytearray NNN
+";
+    let how: Vec<_> = series(heap, &[1000, 2000, 3000])
+        .iter()
+        .map(|holding| (holding.access_path.clone(), holding.how))
+        .collect();
+    let expected = [
+        ("app.TEXT".to_owned(), How::Bound),
+        ("app.LOG".to_owned(), How::Items { depth: 1 }),
+    ];
+    assert_eq!(how, expected);
 }

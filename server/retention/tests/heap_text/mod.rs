@@ -9,13 +9,17 @@
 //!     .receivers: list
 //! ```
 //!
-//! `.name` is a name in the namespace of a module, class or instance; `/name` a slot; `[*]` an item; `['key']` a dictionary's
+//! What hangs on the line `native` is held by C code. `.name` is a name in the namespace of a module, class or instance; `/name` a slot; `[*]` an item; `['key']` a dictionary's
 //! value; `<default>.name`, `<closure>.name`, `<cache>` belong to a function; `local name` to a frame. After the type come the
 //! own bytes (100 unless told) and, after an `x`, how many there are.
 
 use std::collections::HashMap;
 
 use heldby_heap::{CodeName, Heap, HeapBuilder, Label, Object, ReferenceKind, RootKind, StringId};
+
+const NATIVE: &str = "native";
+/// The referrer of what C code holds: the reference counts speak of a reference that nothing in the heap makes.
+const NOBODY: u64 = 0;
 
 struct Line<'a> {
     indent: usize,
@@ -41,6 +45,15 @@ fn parse(text: &str) -> Vec<Line<'_>> {
         .map(|line| {
             let indent = line.len() - line.trim_start().len();
             let line = line.trim();
+            if line == NATIVE {
+                return Line {
+                    indent,
+                    reference: "",
+                    type_name: NATIVE,
+                    bytes: 0,
+                    count: 1,
+                };
+            }
             if let Some((kind, name)) = line
                 .split_once(' ')
                 .filter(|(kind, _)| ["module", "frame"].contains(kind))
@@ -198,6 +211,7 @@ pub(crate) fn heap(text: &str) -> Heap {
         }
         let mut made = Vec::new();
         match (line.type_name, open.last()) {
+            (NATIVE, _) => made.push(NOBODY),
             ("module", _) => {
                 let module = objects.add("module", 100);
                 let namespace = objects.namespace(module);
@@ -234,7 +248,9 @@ pub(crate) fn heap(text: &str) -> Heap {
                 for owner in owners.clone() {
                     for index in 0..line.count {
                         let object = objects.made(type_name, line.bytes);
-                        objects.hold(owner, object, line.reference, index as u32);
+                        if owner != NOBODY {
+                            objects.hold(owner, object, line.reference, index as u32);
+                        }
                         made.push(object);
                     }
                 }
