@@ -252,7 +252,7 @@ class _Capture:
         own = self.own
         while level:
             if not own.isdisjoint(map(id, level)):
-                level = [o for o in level if id(o) not in own]
+                level[:] = [o for o in level if id(o) not in own]
             o = None
             self.seen.update(map(id, level))
             following = {}

@@ -297,14 +297,14 @@ fn empty_or_bound(type_name: &str) -> String {
 /// size rises, the sizes.
 fn gain(finding: &Finding) -> Option<String> {
     let growth = &finding.growth;
-    if let [first, .., last] = growth.counts.as_slice() {
-        if last > first {
-            let numbers = || series(growth.counts.iter().map(u64::to_string), NUMBERS_OF_A_TITLE);
-            return Some(match same_gain(&growth.counts) {
-                Some(gain) => format!("+{gain} a dump"),
-                None => numbers(),
-            });
-        }
+    if let [first, .., last] = growth.counts.as_slice()
+        && last > first
+    {
+        let numbers = || series(growth.counts.iter().map(u64::to_string), NUMBERS_OF_A_TITLE);
+        return Some(match same_gain(&growth.counts) {
+            Some(gain) => format!("+{gain} a dump"),
+            None => numbers(),
+        });
     }
     match growth.retained_bytes.as_slice() {
         [first, .., last] if last > first => Some(match same_gain(&growth.retained_bytes) {

@@ -452,8 +452,8 @@ impl Source {
         );
         let line = self.text.get(start..end - 1)?;
         let before = (column as usize).checked_sub(1)?;
-        let ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
-        ends.skip(before).next().map(|at| start + at)
+        let mut ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+        ends.nth(before).map(|at| start + at)
     }
 
     /// The lines of the ranges, with what is to be said under them.

@@ -1,5 +1,7 @@
 //! The built binary on real dumps, and on files that are none.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

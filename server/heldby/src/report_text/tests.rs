@@ -236,15 +236,14 @@ fn changed_lines_are_named_and_not_drawn() {
         &fixture.warning(finding),
         "\
 warning[module-global]: keeps 12 bytes objects (48.0 MiB) alive through gallery.views.UPLOADS: +4 a dump
- --> views.py:6
-  |
-  = held: 12 bytes objects, 48.0 MiB
-  = growth: 4 → 8 → 12 objects, 16.0 → 32.0 → 48.0 MiB
-  = chain: bytes ← list[11] ← module gallery.views.UPLOADS
-  = note: creates the references; inferred from the source; changed since the dump
-  = note: the holder: a list, module global `gallery.views.UPLOADS`, defined at views.py, no longer there: changed \
+--> views.py:6
+ = held: 12 bytes objects, 48.0 MiB
+ = growth: 4 → 8 → 12 objects, 16.0 → 32.0 → 48.0 MiB
+ = chain: bytes ← list[11] ← module gallery.views.UPLOADS
+ = note: creates the references; inferred from the source; changed since the dump
+ = note: the holder: a list, module global `gallery.views.UPLOADS`, defined at views.py, no longer there: changed \
 since the dump
-  = help: `gallery.views.UPLOADS` lives as long as the program: drop entries when their work is done \
+ = help: `gallery.views.UPLOADS` lives as long as the program: drop entries when their work is done \
 (`remove`, `clear`), or bound it: a `deque(maxlen=…)` keeps the newest",
     );
 }
