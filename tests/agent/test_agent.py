@@ -65,7 +65,7 @@ class Case(unittest.TestCase):
         missing = {o.type for o in found.objects.values()} - set(found.types)
         self.assertEqual(missing, set(), "objects of types without a row")
         for address, kind in found.roots:
-            self.assertIn(address, found.objects, "root of kind %d" % kind)
+            self.assertTrue(address in found.objects, "root of kind %d" % kind)
 
     def reachable(self, found):
         seen, waiting = set(), [address for address, _ in found.roots]

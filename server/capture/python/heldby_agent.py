@@ -73,6 +73,12 @@ _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
 _MISSING = object()
 
+# Attributes of built-in types that C code answers for, by the type's address.
+_GETTERS = {
+    id(BaseException): ("args", "__traceback__", "__context__", "__cause__"),
+    id(types.TracebackType): ("tb_next",),
+}
+
 TYPE_IS_HEAP = 1 << 9
 TYPE_IS_TYPE = 1 << 31
 
@@ -106,12 +112,16 @@ def dump(path, wait=True, keys=True, compress=False):
             try:
                 with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
                     capture = _Capture(_Sections(file, compress), keys)
-                    capture.run(tracked)
-                    del tracked
-                    if was_enabled:
-                        # The heap is written; what follows reads files.
-                        gc.enable()
-                    capture.finish()
+                    try:
+                        capture.run(tracked)
+                        del tracked
+                        if was_enabled:
+                            # The heap is written; what follows reads files.
+                            gc.enable()
+                        capture.finish()
+                    finally:
+                        # The classes know their capture: only this takes the circle apart without a collection.
+                        capture.classes.clear()
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(unfinished, path)
@@ -522,7 +532,8 @@ class _Class:
 
     def __init__(self, t, capture):
         self.type = t
-        mro = _mro_of(t)
+        # A type that the interpreter has not made ready has no order yet.
+        mro = _mro_of(t) or (t,)
         namespaces = [_namespace_of(k) for k in mro]
         self.write = None
         self.sizes = _sizes_of(mro, namespaces)
@@ -542,10 +553,9 @@ class _Class:
             for name, member in names.items():
                 if type(member) is types.MemberDescriptorType and type(name) is str:
                     self.members.append(((SLOT, string(member.__name__)), types.MemberDescriptorType.__get__, member))
-            if k is BaseException:
-                for name in ("args", "__traceback__", "__context__", "__cause__"):
-                    member = names[name]
-                    self.members.append(((SLOT, string(name)), type(member).__get__, member))
+            for name in _GETTERS.get(id(k), ()):
+                member = names[name]
+                self.members.append(((SLOT, string(name)), type(member).__get__, member))
         if self.has_namespace and flags & TYPE_IS_HEAP and sys.version_info >= (3, 11):
             self._find_attributes(t, mro, namespaces)
 
@@ -857,6 +867,9 @@ def _write_frames(capture, known, group, following):
             value = getattr(frame, name)
             if value is not None and id(value) not in capture.own:
                 row.append((machinery[name], value))
+        known_ids = {id(value) for _, value in row}
+        # A frame that does not run tells of its function and of what lies on its stack too.
+        row += [((STACK, NO_STRING), value) for value in gc.get_referents(frame) if id(value) not in known_ids]
         rows.append(row)
     capture.labelled(group, rows, following)
     threads = capture.threads or {}
@@ -1012,7 +1025,9 @@ def _own_ids():
     for module in list(sys.modules.values()):
         if type(module) is types.ModuleType and _module_dict_of(module) is names:
             own.add(id(module))
-    waiting = [value for name, value in list(names.items()) if name != "__builtins__"]
+    # Every module and function refers to these, and they are everybody's.
+    builtin_names = sys.modules["builtins"].__dict__
+    waiting = [value for value in list(names.values()) if value is not builtin_names]
     while waiting:
         value = waiting.pop()
         if id(value) in own:
@@ -1020,7 +1035,7 @@ def _own_ids():
         kind = type(value)
         if kind is types.FunctionType and value.__globals__ is names:
             own.add(id(value))
-            waiting += [r for r in gc.get_referents(value) if r is not names and type(r) in (types.CodeType, tuple, dict)]
+            waiting += [r for r in gc.get_referents(value) if r is not names and r is not builtin_names and type(r) in (types.CodeType, tuple, dict)]
             waiting += [cell for cell in value.__closure__ or ()]
         elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
             own.add(id(value))

@@ -5,6 +5,12 @@
 //! ```
 //! assert!(heldby_capture::agent_source().contains("def dump(path"));
 //! ```
+//!
+//! [`Launch`] prepares the environment in which a program dumps itself as it goes.
+
+mod launch;
+
+pub use launch::{Launch, LaunchError, Settings};
 
 /// The source of the single-file agent.
 pub fn agent_source() -> &'static str {

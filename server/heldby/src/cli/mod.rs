@@ -2,6 +2,7 @@
 
 mod agent;
 mod report;
+mod run;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  heldby run -- python app.py          run a program, dump its heap as it goes, then report
   heldby agent > heldby_agent.py       put the agent where the program can import it, then call
                                        heldby_agent.dump(\"1.heldby\") at three moments
   heldby report 1.heldby 2.heldby 3.heldby
@@ -34,6 +36,7 @@ Exit codes: 0 done, 1 warnings found with --fail-on warning, 2 could not.";
 enum Command {
     Agent(agent::Arguments),
     Report(report::Arguments),
+    Run(run::Arguments),
 }
 
 /// Does what the command line asks.
@@ -44,6 +47,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
     }
 }
 

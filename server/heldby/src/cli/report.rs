@@ -95,7 +95,7 @@ fn dump_files(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn add_dumps_of(folder: &Path, files: &mut Vec<PathBuf>, with_folders: bool) -> anyhow::Result<()> {
+pub(super) fn add_dumps_of(folder: &Path, files: &mut Vec<PathBuf>, with_folders: bool) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
     paths.sort();
