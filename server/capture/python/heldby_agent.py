@@ -85,6 +85,8 @@ TYPE_IS_TYPE = 1 << 31
 _lock = threading.Lock()
 _owner = None
 _checksums = {}
+# What the dump is taken for: a call of the program, an interval, or the exit of the process.
+_moment = "call"
 
 
 def dump(path, wait=True, keys=True, compress=False):
@@ -1104,6 +1106,7 @@ def _about_this_process(taken_at, keys):
         "pid": os.getpid(),
         "process_start": _process_start(),
         "taken_at": taken_at,
+        "moment": _moment,
         "executable": sys.executable if type(sys.executable) is str else "",
         "argv": _texts(getattr(sys, "argv", ())),
         "working_folder": os.getcwd(),

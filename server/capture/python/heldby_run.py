@@ -20,6 +20,8 @@ def start_interval_dumps(folder, every, keep):
 
 
 def _begin_interval_dumps():
+    global _moment
+    _moment = "interval"
     stop = _thread.allocate_lock()
     stop.acquire()
     _interval.update(stop=stop, paths=[], number=0, complained=False, pid=os.getpid())
@@ -44,6 +46,8 @@ def _dump_at_intervals(stop):
 
 
 def _dump_at_exit():
+    global _moment
+    _moment = "exit"
     if _interval["pid"] == os.getpid():
         _interval["stop"].release()
         _dump_next()

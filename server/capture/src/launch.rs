@@ -59,7 +59,10 @@ impl Launch {
             .tempdir()
             .map_err(at(&std::env::temp_dir()))?;
         let files = [
-            ("sitecustomize.py", include_str!("../python/sitecustomize.py")),
+            (
+                "sitecustomize.py",
+                include_str!("../python/sitecustomize.py"),
+            ),
             ("heldby_run.py", include_str!("../python/heldby_run.py")),
             ("heldby_agent.py", crate::agent_source()),
         ];
@@ -67,7 +70,11 @@ impl Launch {
             let path = bootstrap.path().join(name);
             fs::write(&path, text).map_err(at(&path))?;
         }
-        Ok(Self { bootstrap, folder, settings })
+        Ok(Self {
+            bootstrap,
+            folder,
+            settings,
+        })
     }
 
     /// Where the processes' folders come to stand: absolute.
@@ -79,14 +86,20 @@ impl Launch {
     ///
     /// # Errors
     /// [`LaunchError::PythonPath`].
-    pub fn environment(&self, python_path: Option<OsString>) -> Result<Vec<(&'static str, OsString)>, LaunchError> {
+    pub fn environment(
+        &self,
+        python_path: Option<OsString>,
+    ) -> Result<Vec<(&'static str, OsString)>, LaunchError> {
         let rest = python_path.unwrap_or_default();
         let own = self.bootstrap.path().to_owned();
         let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&rest)))?;
         Ok(vec![
             ("PYTHONPATH", path),
             ("HELDBY_RUN_DIR", self.folder.clone().into_os_string()),
-            ("HELDBY_RUN_EVERY", self.settings.every.as_secs_f64().to_string().into()),
+            (
+                "HELDBY_RUN_EVERY",
+                self.settings.every.as_secs_f64().to_string().into(),
+            ),
             ("HELDBY_RUN_DUMPS", self.settings.keep.to_string().into()),
         ])
     }

@@ -24,6 +24,8 @@ pub struct Header {
     pub process_start_nanoseconds: u64,
     /// When the dump was taken, in nanoseconds since the epoch.
     pub taken_at_nanoseconds: u64,
+    /// It was taken when the process was ending.
+    pub at_exit: bool,
     /// Path of the interpreter.
     pub executable: String,
     /// `sys.argv`.
@@ -76,6 +78,7 @@ impl Header {
             pid: number("pid"),
             process_start_nanoseconds: number("process_start"),
             taken_at_nanoseconds: number("taken_at"),
+            at_exit: text("moment") == "exit",
             executable: text("executable"),
             argv: texts("argv"),
             working_folder: text("working_folder"),

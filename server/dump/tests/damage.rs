@@ -1,6 +1,10 @@
 //! What is read of a dump that is cut off, damaged, empty, foreign or too new, and what is said about it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::Write as _;
 use std::path::PathBuf;

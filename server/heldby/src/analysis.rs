@@ -25,15 +25,26 @@ pub(crate) struct ReportOptions {
 ///
 /// # Errors
 /// When none of the dumps can be read.
-pub(crate) fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn Fn(&str)) -> anyhow::Result<Vec<ProcessReport>> {
-    let mut series: Vec<(ProcessKey, Vec<(u64, PathBuf)>)> = Vec::new();
+pub(crate) fn analyse(
+    paths: &[PathBuf],
+    options: &ReportOptions,
+    progress: &dyn Fn(&str),
+) -> anyhow::Result<Vec<ProcessReport>> {
+    let mut series: Vec<(ProcessKey, Vec<DumpFile>)> = Vec::new();
     let mut unreadable: Vec<(PathBuf, anyhow::Error)> = Vec::new();
     for path in paths {
         match heldby_dump::read_header(path) {
             Err(error) => unreadable.push((path.clone(), error.into())),
             Ok(header) => {
-                let dump = (header.taken_at_nanoseconds, path.clone());
-                match series.iter_mut().find(|(process, _)| *process == header.process()) {
+                let dump = DumpFile {
+                    taken_at_nanoseconds: header.taken_at_nanoseconds,
+                    at_exit: header.at_exit,
+                    path: path.clone(),
+                };
+                match series
+                    .iter_mut()
+                    .find(|(process, _)| *process == header.process())
+                {
                     Some((_, dumps)) => dumps.push(dump),
                     None => series.push((header.process(), vec![dump])),
                 }
@@ -42,8 +53,9 @@ pub(crate) fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn
     }
     let mut reports = Vec::new();
     for (process, mut dumps) in series {
-        dumps.sort_by_key(|(taken_at, _)| *taken_at);
-        let paths: Vec<PathBuf> = dumps.into_iter().map(|(_, path)| path).collect();
+        dumps.sort_by_key(|dump| dump.taken_at_nanoseconds);
+        leave_out_the_exit(&mut dumps);
+        let paths: Vec<PathBuf> = dumps.into_iter().map(|dump| dump.path).collect();
         match report(process, &paths, options, progress, &mut unreadable) {
             Some(report) => reports.push(report),
             None => continue,
@@ -69,6 +81,24 @@ pub(crate) fn analyse(paths: &[PathBuf], options: &ReportOptions, progress: &dyn
     Ok(reports)
 }
 
+/// A dump's file, before it is read.
+struct DumpFile {
+    taken_at_nanoseconds: u64,
+    at_exit: bool,
+    path: PathBuf,
+}
+
+/// Fewer dumps prove no growth.
+const DUMPS_THAT_PROVE: usize = 3;
+
+/// A process that ends has perhaps done nothing since the dump before: its last dump would make every growth look ended. It
+/// counts only where there are not enough others.
+fn leave_out_the_exit(dumps: &mut Vec<DumpFile>) {
+    if dumps.len() > DUMPS_THAT_PROVE && dumps.last().is_some_and(|dump| dump.at_exit) {
+        dumps.pop();
+    }
+}
+
 /// A dump that was read and analysed.
 struct Read {
     dump: Dump,
@@ -87,21 +117,39 @@ fn report(
     let mut earlier: Vec<PatternCounts> = Vec::new();
     let mut last: Option<Read> = None;
     for (index, path) in paths.iter().enumerate() {
-        progress(&format!("reading dump {} of {}: {}", index + 1, paths.len(), path.display()));
+        progress(&format!(
+            "reading dump {} of {}: {}",
+            index + 1,
+            paths.len(),
+            path.display()
+        ));
         // The heap before is dropped first: two of them need not be in memory.
-        let before = last.take().map(|read| (read.analysis.counts(), is_whole(&read.dump)));
+        let before = last
+            .take()
+            .map(|read| (read.analysis.counts(), is_whole(&read.dump)));
         let dump = match heldby_dump::read(path, &cancel) {
             Ok(dump) => dump,
             Err(error) => {
                 unreadable.push((path.clone(), error.into()));
-                earlier.extend(before.filter(|(_, is_whole)| *is_whole).map(|(counts, _)| counts));
+                earlier.extend(
+                    before
+                        .filter(|(_, is_whole)| *is_whole)
+                        .map(|(counts, _)| counts),
+                );
                 continue;
             }
         };
-        earlier.extend(before.filter(|(_, is_whole)| *is_whole).map(|(counts, _)| counts));
+        earlier.extend(
+            before
+                .filter(|(_, is_whole)| *is_whole)
+                .map(|(counts, _)| counts),
+        );
         let mut summary = summary(path, &dump);
         if !is_whole(&dump) {
-            summary.problems.push("growth is not read off this dump: what is missing would look like a loss".to_owned());
+            summary.problems.push(
+                "growth is not read off this dump: what is missing would look like a loss"
+                    .to_owned(),
+            );
         }
         summaries.push(summary);
         progress(&format!("analysing dump {} of {}", index + 1, paths.len()));
@@ -112,8 +160,17 @@ fn report(
     }
     let Read { dump, analysis } = last?;
     progress("reading the sources");
-    let Dump { header, heap, source_files, problems } = dump;
-    let earlier = if problems.iter().any(loses_objects) { &[][..] } else { &earlier[..] };
+    let Dump {
+        header,
+        heap,
+        source_files,
+        problems,
+    } = dump;
+    let earlier = if problems.iter().any(loses_objects) {
+        &[][..]
+    } else {
+        &earlier[..]
+    };
     let territories = territories(&header);
     let holdings = holdings(&heap, &analysis, earlier, &territories);
     let modules = modules(&heap, &territories);
@@ -125,13 +182,25 @@ fn report(
         changed: file.changed,
         line_checksums: file.line_checksums,
     });
-    let program = Program { modules, facts: facts.collect(), files: &disk, local_path: &|path| disk.local_path(path) };
-    Some(ProcessReport { pid: process.pid, dumps: summaries, findings: findings(&holdings, program) })
+    let program = Program {
+        modules,
+        facts: facts.collect(),
+        files: &disk,
+        local_path: &|path| disk.local_path(path),
+    };
+    Some(ProcessReport {
+        pid: process.pid,
+        dumps: summaries,
+        findings: findings(&holdings, program),
+    })
 }
 
 /// Whether an object may be missing from the heap.
 fn loses_objects(problem: &Problem) -> bool {
-    !matches!(problem, Problem::Repeated { .. } | Problem::Dangling { .. } | Problem::Trailing { .. })
+    !matches!(
+        problem,
+        Problem::Repeated { .. } | Problem::Dangling { .. } | Problem::Trailing { .. }
+    )
 }
 
 fn is_whole(dump: &Dump) -> bool {
@@ -139,10 +208,19 @@ fn is_whole(dump: &Dump) -> bool {
 }
 
 fn summary(path: &Path, dump: &Dump) -> DumpSummary {
-    let bytes = dump.heap.objects().map(|object| dump.heap.shallow_bytes(object)).sum();
+    let bytes = dump
+        .heap
+        .objects()
+        .map(|object| dump.heap.shallow_bytes(object))
+        .sum();
     let mut problems: Vec<String> = dump.problems.iter().map(Problem::to_string).collect();
     problems.extend(dump.header.notes.iter().cloned());
-    problems.extend(dump.header.side_effects.iter().map(|(name, count)| format!("the capture left behind: {count} {}", name.replace('_', " "))));
+    problems.extend(dump.header.side_effects.iter().map(|(name, count)| {
+        format!(
+            "the capture left behind: {count} {}",
+            name.replace('_', " ")
+        )
+    }));
     DumpSummary {
         path: path.display().to_string(),
         objects: dump.heap.len() as u64 - 1,
@@ -158,7 +236,10 @@ fn territories(header: &Header) -> Territories {
     if header.prefixes.len() > 1 {
         library.extend(header.prefixes.first().cloned());
     }
-    Territories { standard_library: header.standard_library.clone(), library }
+    Territories {
+        standard_library: header.standard_library.clone(),
+        library,
+    }
 }
 
 fn modules(heap: &Heap, territories: &Territories) -> Vec<Module> {
@@ -168,7 +249,11 @@ fn modules(heap: &Heap, territories: &Territories) -> Vec<Module> {
         let (name, path) = (heap.text(row.name), heap.text(row.file));
         if path.ends_with(".py") && seen.insert((name, path)) {
             let user = territories.of_file(path) == Territory::User;
-            modules.push(Module { name: name.to_owned(), path: path.to_owned(), user });
+            modules.push(Module {
+                name: name.to_owned(),
+                path: path.to_owned(),
+                user,
+            });
         }
     }
     modules

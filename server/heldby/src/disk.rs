@@ -36,14 +36,18 @@ impl DiskFiles {
     pub(crate) fn local_path(&self, path: &str) -> String {
         let mapped = self.maps.iter().find_map(|(from, to)| {
             let rest = path.strip_prefix(from.trim_end_matches(['/', '\\']))?;
-            (rest.is_empty() || rest.starts_with(['/', '\\'])).then(|| format!("{}{rest}", to.trim_end_matches(['/', '\\'])))
+            (rest.is_empty() || rest.starts_with(['/', '\\']))
+                .then(|| format!("{}{rest}", to.trim_end_matches(['/', '\\'])))
         });
         if let Some(mapped) = mapped {
             return mapped;
         }
         let told = self.working_folder.join(path);
         if !told.exists() {
-            let below_root = self.root.as_deref().and_then(|root| longest_end_below(root, path));
+            let below_root = self
+                .root
+                .as_deref()
+                .and_then(|root| longest_end_below(root, path));
             if let Some(found) = below_root {
                 return found.display().to_string();
             }
@@ -55,8 +59,17 @@ impl DiskFiles {
 /// The longest end of `path` that names a file below `root`.
 fn longest_end_below(root: &Path, path: &str) -> Option<PathBuf> {
     let root = std::path::absolute(root).ok()?;
-    let parts: Vec<&str> = path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "..").collect();
-    (0..parts.len()).map(|first| parts[first..].iter().fold(root.clone(), |path, part| path.join(part))).find(|path| path.is_file())
+    let parts: Vec<&str> = path
+        .split(['/', '\\'])
+        .filter(|part| !part.is_empty() && *part != "..")
+        .collect();
+    (0..parts.len())
+        .map(|first| {
+            parts[first..]
+                .iter()
+                .fold(root.clone(), |path, part| path.join(part))
+        })
+        .find(|path| path.is_file())
 }
 
 impl SourceFiles for DiskFiles {
@@ -66,8 +79,11 @@ impl SourceFiles for DiskFiles {
             return known.clone();
         }
         let local = PathBuf::from(self.local_path(path));
-        let is_readable = std::fs::metadata(&local).is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MOST_BYTES);
-        let text = is_readable.then(|| std::fs::read(&local).ok().map(Arc::from)).flatten();
+        let is_readable = std::fs::metadata(&local)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MOST_BYTES);
+        let text = is_readable
+            .then(|| std::fs::read(&local).ok().map(Arc::from))
+            .flatten();
         texts.insert(path.to_owned(), text.clone());
         text
     }

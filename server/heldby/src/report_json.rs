@@ -1,6 +1,9 @@
 //! The report as JSON: the contract that programs outside read.
 
-use heldby_finding::{DumpSummary, Evidence, Finding, Holder, Place, Placement, ProcessReport, Role, Severity, StorePlace};
+use heldby_finding::{
+    DumpSummary, Evidence, Finding, Holder, Place, Placement, ProcessReport, Role, Severity,
+    StorePlace,
+};
 use serde::Serialize;
 
 /// The version of the contract.
@@ -110,7 +113,14 @@ pub(crate) fn to_json(reports: &[ProcessReport]) -> serde_json::Result<String> {
         version: VERSION,
         dumps: first.map(dumps).unwrap_or_default(),
         findings: first.map(findings).unwrap_or_default(),
-        processes: processes.iter().map(|report| ProcessRow { pid: report.pid, dumps: dumps(report), findings: findings(report) }).collect(),
+        processes: processes
+            .iter()
+            .map(|report| ProcessRow {
+                pid: report.pid,
+                dumps: dumps(report),
+                findings: findings(report),
+            })
+            .collect(),
     })
 }
 
@@ -119,8 +129,20 @@ fn dumps(report: &ProcessReport) -> Vec<DumpRow<'_>> {
 }
 
 fn dump(dump: &DumpSummary) -> DumpRow<'_> {
-    let DumpSummary { path, objects, references, bytes, problems } = dump;
-    DumpRow { path, objects: *objects, references: *references, bytes: *bytes, problems }
+    let DumpSummary {
+        path,
+        objects,
+        references,
+        bytes,
+        problems,
+    } = dump;
+    DumpRow {
+        path,
+        objects: *objects,
+        references: *references,
+        bytes: *bytes,
+        problems,
+    }
 }
 
 fn findings(report: &ProcessReport) -> Vec<FindingRow<'_>> {
@@ -137,16 +159,36 @@ fn finding(finding: &Finding) -> FindingRow<'_> {
         holder: holder(&finding.holder),
         holders: finding.holders.iter().map(holder).collect(),
         access_path: &finding.access_path,
-        held: HeldRow { type_name: &finding.held.type_name, count: finding.held.count, retained: finding.held.retained_bytes },
-        growth: GrowthRow { proven: finding.growth.proven, counts: &finding.growth.counts, retained: &finding.growth.retained_bytes },
+        held: HeldRow {
+            type_name: &finding.held.type_name,
+            count: finding.held.count,
+            retained: finding.held.retained_bytes,
+        },
+        growth: GrowthRow {
+            proven: finding.growth.proven,
+            counts: &finding.growth.counts,
+            retained: &finding.growth.retained_bytes,
+        },
         allocations: [],
         stores: finding.stores.iter().map(store).collect(),
-        chain: finding.chain.iter().map(|hop| HopRow { object: &hop.object, reference: &hop.reference }).collect(),
+        chain: finding
+            .chain
+            .iter()
+            .map(|hop| HopRow {
+                object: &hop.object,
+                reference: &hop.reference,
+            })
+            .collect(),
     }
 }
 
 fn holder(holder: &Holder) -> HolderRow<'_> {
-    HolderRow { kind: holder.kind, path: &holder.path, type_name: &holder.type_name, definition: holder.definition.as_ref().map(place) }
+    HolderRow {
+        kind: holder.kind,
+        path: &holder.path,
+        type_name: &holder.type_name,
+        definition: holder.definition.as_ref().map(place),
+    }
 }
 
 fn store(store: &StorePlace) -> StoreRow<'_> {
@@ -156,7 +198,10 @@ fn store(store: &StorePlace) -> StoreRow<'_> {
         Role::Call => "call",
         Role::Raise => "raise",
     };
-    StoreRow { place: place(&store.place), role }
+    StoreRow {
+        place: place(&store.place),
+        role,
+    }
 }
 
 fn place(place: &Place) -> PlaceRow<'_> {

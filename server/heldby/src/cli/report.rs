@@ -62,7 +62,10 @@ fn parse_map(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let paths = dump_files(&arguments.dumps)?;
-    let options = ReportOptions { root: arguments.root.clone(), maps: arguments.maps.clone() };
+    let options = ReportOptions {
+        root: arguments.root.clone(),
+        maps: arguments.maps.clone(),
+    };
     let progress = Progress::new();
     let reports = analyse(&paths, &options, &|message| progress.say(message))?;
     progress.clear();
@@ -71,7 +74,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Text => report_text::to_text(&reports),
     };
     super::print(&text)?;
-    let has_warning = reports.iter().flat_map(|report| &report.findings).any(|finding| finding.severity == Severity::Warning);
+    let has_warning = reports
+        .iter()
+        .flat_map(|report| &report.findings)
+        .any(|finding| finding.severity == Severity::Warning);
     Ok(match arguments.fail_on {
         Some(FailOn::Warning) if has_warning => ExitCode::from(WARNINGS_FOUND),
         _ => ExitCode::SUCCESS,
@@ -89,22 +95,34 @@ fn dump_files(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let before = files.len();
         add_dumps_of(argument, &mut files, true)?;
         if files.len() == before {
-            bail!("{}: no dumps in this folder (files that end in .heldby)", argument.display());
+            bail!(
+                "{}: no dumps in this folder (files that end in .heldby)",
+                argument.display()
+            );
         }
     }
     Ok(files)
 }
 
-pub(super) fn add_dumps_of(folder: &Path, files: &mut Vec<PathBuf>, with_folders: bool) -> anyhow::Result<()> {
+pub(super) fn add_dumps_of(
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    with_folders: bool,
+) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
             if with_folders {
                 add_dumps_of(&path, files, false)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "heldby") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "heldby")
+        {
             files.push(path);
         }
     }
@@ -123,7 +141,10 @@ const CLEAR: &str = "\r\x1b[2K";
 
 impl Progress {
     fn new() -> Self {
-        Self { started: Instant::now(), is_terminal: std::io::stderr().is_terminal() }
+        Self {
+            started: Instant::now(),
+            is_terminal: std::io::stderr().is_terminal(),
+        }
     }
 
     fn say(&self, message: &str) {

@@ -46,7 +46,11 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let settings = Settings { folder: arguments.dir.clone(), every: arguments.every, keep: arguments.dumps as usize };
+    let settings = Settings {
+        folder: arguments.dir.clone(),
+        every: arguments.every,
+        keep: arguments.dumps as usize,
+    };
     let launch = Launch::prepare(settings)?;
     keep_out_of_git(launch.folder());
     let before = folders_of(launch.folder());
@@ -54,7 +58,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     ctrlc::set_handler(|| {}).context("could not wait for interrupts")?;
     let status = start(&launch, &arguments.program)?;
     let after = folders_of(launch.folder());
-    report(launch.folder(), &after.difference(&before).cloned().collect::<Vec<_>>())?;
+    report(
+        launch.folder(),
+        &after.difference(&before).cloned().collect::<Vec<_>>(),
+    )?;
     Ok(exit_code(status))
 }
 
@@ -63,7 +70,9 @@ fn start(launch: &Launch, program: &[OsString]) -> Result<ExitStatus> {
     let environment = launch.environment(std::env::var_os("PYTHONPATH"))?;
     let mut command = Command::new(name);
     command.args(arguments).envs(environment);
-    command.status().with_context(|| format!("{} could not be started", name.to_string_lossy()))
+    command
+        .status()
+        .with_context(|| format!("{} could not be started", name.to_string_lossy()))
 }
 
 fn report(folder: &Path, processes: &[PathBuf]) -> Result<()> {
@@ -84,7 +93,10 @@ heldby: no dump was taken. What may be the reason:
     }
     let reports = analyse(&paths, &ReportOptions::default(), &|_| {})?;
     super::print(&report_text::to_text(&reports))?;
-    let again = format!("heldby: the dumps are in {}; `heldby report` reads them again\n", folder.display());
+    let again = format!(
+        "heldby: the dumps are in {}; `heldby report` reads them again\n",
+        folder.display()
+    );
     let _ = anstream::stderr().write_all(again.as_bytes());
     Ok(())
 }
@@ -100,7 +112,10 @@ fn keep_out_of_git(folder: &Path) {
 
 fn folders_of(folder: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_dir()).collect()
+    entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
