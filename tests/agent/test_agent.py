@@ -248,7 +248,7 @@ class Names(Case):
             l.extra = []; e.extra = []; z.extra = []; q.extra = []
             edge(l, "list item", 1, l[1]); edge(e, "value", "a", e["a"]); edge(z, "set member", None, P); edge(q, "deque item", 0, q[0])
             for x in (l, e, z, q):
-                if sys.version_info >= (3, 11): edge(x, "attribute", "extra", x.extra)
+                if sys.version_info >= (3, 12): edge(x, "attribute", "extra", x.extra)
                 else: edge(x, "namespace", None, x.__dict__)
             dump()
         """)
@@ -390,7 +390,7 @@ def body(*without, **more):
 meta_names = {n: angry("meta " + n) for n in ("__getattribute__", "__getattr__", "__instancecheck__", "__subclasscheck__", "__eq__", "__repr__",
               "__dir__", "__len__", "__iter__", "__bool__", "__contains__", "__subclasses__", "mro_entries", "__sizeof__", "__getitem__")}
 meta_names["__hash__"] = angry("meta __hash__")
-for n in ("__module__", "__qualname__", "__name__", "__mro__", "__dict__", "__flags__", "__bases__", "__dictoffset__", "__basicsize__",
+for n in ("__module__", "__name__", "__mro__", "__dict__", "__flags__", "__bases__", "__dictoffset__", "__basicsize__",
           "__class__", "__doc__", "__base__", "__abstractmethods__", "__firstlineno__"):
     meta_names[n] = property(angry("meta " + n))
 """
@@ -555,7 +555,7 @@ class Counts(Case):
                     del o
             number = [10**6]
             def text(): number[0] += 1; return "key %d" % number[0]
-            several(A); several(S); several(L); several(list); several(dict); several(lambda: b"%d" % 7); several(text)
+            several(A); several(S); several(L); several(list); several(dict); several(lambda: b"%d" % len(keep) * 3); several(text)
             several(lambda: {text(): text()}); several(lambda: (text(), [])); several(lambda: 10**9 + len(keep)); several(lambda: 1.5 * len(keep))
             several(closure); several(lambda: set()); several(lambda: type("T", (), {})); several(lambda: collections.deque([1]))
             several(lambda: types.ModuleType("m")); several(lambda: f.__get__(3)); several(lambda: functools.lru_cache(None)(f))

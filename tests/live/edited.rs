@@ -1,6 +1,10 @@
 //! The source was edited after the dump: where the sites stand in today's text, and what is said of those that are gone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,22 +41,36 @@ impl Edited {
     }
 
     fn finding(&self, more: &[&str]) -> Value {
-        let report = succeed(Command::new(heldby()).args(["report", "--format", "json"]).args(more).arg(self.folder.path().join("dumps")));
+        let report = succeed(
+            Command::new(heldby())
+                .args(["report", "--format", "json"])
+                .args(more)
+                .arg(self.folder.path().join("dumps")),
+        );
         let report: Value = serde_json::from_slice(&report.stdout).unwrap();
         report["findings"][0].clone()
     }
 }
 
 fn line_and_placement(site: &Value) -> (Option<u64>, &str) {
-    (site["line"].as_u64(), site["placement"].as_str().unwrap_or_default())
+    (
+        site["line"].as_u64(),
+        site["placement"].as_str().unwrap_or_default(),
+    )
 }
 
 #[test]
 fn an_unchanged_file_is_exact() {
     for edited in Edited::after_dumping(CACHE) {
         let finding = edited.finding(&[]);
-        assert_eq!(line_and_placement(&finding["holder"]["definition"]), (Some(1), "exact"));
-        assert_eq!(line_and_placement(&finding["stores"][0]), (Some(5), "exact"));
+        assert_eq!(
+            line_and_placement(&finding["holder"]["definition"]),
+            (Some(1), "exact")
+        );
+        assert_eq!(
+            line_and_placement(&finding["stores"][0]),
+            (Some(5), "exact")
+        );
     }
 }
 
@@ -60,16 +78,27 @@ fn an_unchanged_file_is_exact() {
 fn lines_above_move_the_sites() {
     for edited in Edited::after_dumping(&format!("import os\nimport sys\n\n{CACHE}")) {
         let finding = edited.finding(&[]);
-        assert_eq!(line_and_placement(&finding["holder"]["definition"]), (Some(4), "moved"));
-        assert_eq!(line_and_placement(&finding["stores"][0]), (Some(8), "moved"));
+        assert_eq!(
+            line_and_placement(&finding["holder"]["definition"]),
+            (Some(4), "moved")
+        );
+        assert_eq!(
+            line_and_placement(&finding["stores"][0]),
+            (Some(8), "moved")
+        );
     }
 }
 
 #[test]
 fn an_edit_below_leaves_the_sites_exact() {
-    for edited in Edited::after_dumping(&format!("{CACHE}\n\ndef forget(number):\n    del CACHE[number]\n")) {
+    for edited in Edited::after_dumping(&format!(
+        "{CACHE}\n\ndef forget(number):\n    del CACHE[number]\n"
+    )) {
         let finding = edited.finding(&[]);
-        assert_eq!(line_and_placement(&finding["stores"][0]), (Some(5), "exact"));
+        assert_eq!(
+            line_and_placement(&finding["stores"][0]),
+            (Some(5), "exact")
+        );
     }
 }
 
@@ -77,8 +106,14 @@ fn an_edit_below_leaves_the_sites_exact() {
 fn a_store_that_was_rewritten_is_said_to_be_changed() {
     for edited in Edited::after_dumping(&CACHE.replace("bytearray(100)", "bytearray(50)")) {
         let finding = edited.finding(&[]);
-        assert_eq!(line_and_placement(&finding["holder"]["definition"]), (Some(1), "exact"));
-        assert_eq!(line_and_placement(&finding["stores"][0]), (Some(5), "changed"));
+        assert_eq!(
+            line_and_placement(&finding["holder"]["definition"]),
+            (Some(1), "exact")
+        );
+        assert_eq!(
+            line_and_placement(&finding["stores"][0]),
+            (Some(5), "changed")
+        );
     }
 }
 
@@ -100,8 +135,15 @@ fn sources_elsewhere_are_found_by_root_or_map() {
         assert_eq!(edited.finding(&[])["stores"], serde_json::json!([]));
 
         let by_root = edited.finding(&["--root", elsewhere.to_str().unwrap()]);
-        assert_eq!(by_root["stores"][0]["file"], elsewhere.join("cache.py").to_str().unwrap());
-        let map = format!("{}={}", edited.folder.path().join("root").display(), elsewhere.display());
+        assert_eq!(
+            by_root["stores"][0]["file"],
+            elsewhere.join("cache.py").to_str().unwrap()
+        );
+        let map = format!(
+            "{}={}",
+            edited.folder.path().join("root").display(),
+            elsewhere.display()
+        );
         let by_map = edited.finding(&["--map", &map]);
         assert_eq!(line_and_placement(&by_map["stores"][0]), (Some(5), "exact"));
     }

@@ -1,6 +1,10 @@
 //! Every program of `programs/` on every interpreter at hand: what leaks, who holds it, which line stores it; and silence.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +12,9 @@ use heldby_tests::program::check;
 use heldby_tests::pythons;
 
 fn check_all(name: &str) {
-    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs").join(format!("{name}.program"));
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("programs")
+        .join(format!("{name}.program"));
     for python in pythons() {
         check(&path, &python);
     }

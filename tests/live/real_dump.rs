@@ -1,6 +1,10 @@
 //! A dump of a real interpreter: what the heap says against what the interpreter says.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -41,9 +45,16 @@ fn dumps() -> Vec<(Heap, BTreeMap<String, u64>)> {
         .iter()
         .map(|python| {
             let folder = tempfile::tempdir().unwrap();
-            let (agent, dump) = (folder.path().join("heldby_agent.py"), folder.path().join("a.heldby"));
+            let (agent, dump) = (
+                folder.path().join("heldby_agent.py"),
+                folder.path().join("a.heldby"),
+            );
             std::fs::write(&agent, heldby_capture::agent_source()).unwrap();
-            let output = succeed(Command::new(python).args(["-c", PROGRAM]).args([&agent, &dump]));
+            let output = succeed(
+                Command::new(python)
+                    .args(["-c", PROGRAM])
+                    .args([&agent, &dump]),
+            );
             let read = heldby_dump::read(&dump, &Cancel::new()).unwrap();
             assert_eq!(read.problems, [], "{}", python.display());
             (read.heap, serde_json::from_slice(&output.stdout).unwrap())
@@ -57,10 +68,15 @@ fn counts_by_type_are_the_interpreters_own() {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for object in heap.objects() {
             let name = heap.type_name(heap.type_index(object));
-            *counts.entry(name.rsplit('.').next().unwrap().to_owned()).or_default() += 1;
+            *counts
+                .entry(name.rsplit('.').next().unwrap().to_owned())
+                .or_default() += 1;
         }
         assert!(heap.len() as u64 > expected["objects_at_least"]);
-        for (name, count) in expected.iter().filter(|(name, _)| *name != "objects_at_least") {
+        for (name, count) in expected
+            .iter()
+            .filter(|(name, _)| *name != "objects_at_least")
+        {
             assert_eq!(counts.get(name), Some(count), "{name}");
         }
         assert_eq!(counts.get("generator"), Some(&100));
@@ -81,7 +97,11 @@ fn the_same_dump_gives_the_same_analysis() {
     for (heap, _) in dumps() {
         let described = || {
             let analysis = Analysis::of(&heap, &Cancel::new()).unwrap();
-            let paths: Vec<_> = analysis.patterns.iter().map(|(_, pattern)| (pattern.identity, pattern.count, pattern.retained_bytes)).collect();
+            let paths: Vec<_> = analysis
+                .patterns
+                .iter()
+                .map(|(_, pattern)| (pattern.identity, pattern.count, pattern.retained_bytes))
+                .collect();
             paths
         };
         assert_eq!(described(), described());
@@ -92,10 +112,23 @@ fn the_same_dump_gives_the_same_analysis() {
 fn the_agent_is_not_in_its_own_dump() {
     for (heap, _) in dumps() {
         let names = heap.names();
-        let modules: Vec<&str> = names.modules.iter().map(|module| heap.text(module.name)).filter(|name| name.starts_with("heldby")).collect();
+        let modules: Vec<&str> = names
+            .modules
+            .iter()
+            .map(|module| heap.text(module.name))
+            .filter(|name| name.starts_with("heldby"))
+            .collect();
         assert_eq!(modules, [""; 0]);
-        let functions = names.functions.values().filter(|function| heap.text(function.module) == "heldby_agent").count();
-        let types = names.types.iter().filter(|row| heap.text(row.module) == "heldby_agent").count();
+        let functions = names
+            .functions
+            .values()
+            .filter(|function| heap.text(function.module) == "heldby_agent")
+            .count();
+        let types = names
+            .types
+            .iter()
+            .filter(|row| heap.text(row.module) == "heldby_agent")
+            .count();
         assert_eq!((functions, types), (0, 0));
     }
 }

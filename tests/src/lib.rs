@@ -18,19 +18,43 @@ pub fn pythons() -> Vec<PathBuf> {
 pub fn heldby() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let arguments = ["build", "--quiet", "--package", "heldby", "--bin", "heldby", "--message-format=json"];
+        let arguments = [
+            "build",
+            "--quiet",
+            "--package",
+            "heldby",
+            "--bin",
+            "heldby",
+            "--message-format=json",
+        ];
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = succeed(Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")));
+        let built = succeed(
+            Command::new(cargo)
+                .args(arguments)
+                .current_dir(env!("CARGO_MANIFEST_DIR")),
+        );
         let text = String::from_utf8_lossy(&built.stdout).into_owned();
-        let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let mut executables = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
-        executables.next_back().unwrap_or_else(|| panic!("cargo built no heldby: {text}"))
+        let messages = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut executables =
+            messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+        executables
+            .next_back()
+            .unwrap_or_else(|| panic!("cargo built no heldby: {text}"))
     })
 }
 
 /// Runs a command that must succeed.
 pub fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     output
 }

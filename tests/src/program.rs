@@ -53,8 +53,14 @@ for number in range(3):
 "#;
 
 fn parse(text: &str) -> Program {
-    let mut program =
-        Program { files: vec![], run: String::new(), held: vec![], holders: BTreeSet::new(), stores: BTreeSet::new(), best: None };
+    let mut program = Program {
+        files: vec![],
+        run: String::new(),
+        held: vec![],
+        holders: BTreeSet::new(),
+        stores: BTreeSet::new(),
+        best: None,
+    };
     let mut line_number = 0;
     for line in text.lines() {
         if let Some(code) = line.strip_prefix("#- run: ") {
@@ -69,9 +75,19 @@ fn parse(text: &str) -> Program {
             content.push_str(line);
             content.push('\n');
             let marked = line_number - 1;
-            let Some((before, words)) = line.split_once('^').filter(|(before, _)| before.trim() == "#") else { continue };
+            let Some((before, words)) = line
+                .split_once('^')
+                .filter(|(before, _)| before.trim() == "#")
+            else {
+                continue;
+            };
             let mut column = before.chars().count() + 1;
-            let end = column + 1 + words.chars().take_while(|character| *character == '^').count();
+            let end = column
+                + 1
+                + words
+                    .chars()
+                    .take_while(|character| *character == '^')
+                    .count();
             if before == "#" {
                 // The mark's own sign stands for the first column; the mark is as long as it looks.
                 column = 1;
@@ -83,7 +99,9 @@ fn parse(text: &str) -> Program {
                     program.holders.insert(format!("{place} {holder}"));
                 }
                 None => {
-                    let (role, is_best) = words.strip_suffix(" best").map_or((words, false), |role| (role, true));
+                    let (role, is_best) = words
+                        .strip_suffix(" best")
+                        .map_or((words, false), |role| (role, true));
                     let store = format!("{place} {role}");
                     if is_best {
                         program.best = Some(store.clone());
@@ -101,44 +119,88 @@ fn parse(text: &str) -> Program {
 
 /// `file:line:column-end` of a site in the program's own files, as the marks have it.
 fn place(site: &Value, root: &Path) -> Option<String> {
-    let file = Path::new(site["file"].as_str()?).strip_prefix(root).ok()?.display().to_string();
-    Some(format!("{file}:{}:{}-{}", site["line"], site["column"], site["end_column"]))
+    let file = Path::new(site["file"].as_str()?)
+        .strip_prefix(root)
+        .ok()?
+        .display()
+        .to_string();
+    Some(format!(
+        "{file}:{}:{}-{}",
+        site["line"], site["column"], site["end_column"]
+    ))
 }
 
 /// Writes the files to `folder/root`, and the dumps of the program that `run` is to `folder/dumps`.
 pub fn dump_three_times(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str) {
-    let (root, dumps, agent) = (folder.join("root"), folder.join("dumps"), folder.join("heldby_agent.py"));
+    let (root, dumps, agent) = (
+        folder.join("root"),
+        folder.join("dumps"),
+        folder.join("heldby_agent.py"),
+    );
     let write = |path: PathBuf, content: &str| {
         let parent = path.parent().map(fs::create_dir_all);
-        assert!(matches!(parent, Some(Ok(()))) && fs::write(&path, content).is_ok(), "{}", path.display());
+        assert!(
+            matches!(parent, Some(Ok(()))) && fs::write(&path, content).is_ok(),
+            "{}",
+            path.display()
+        );
     };
     for (name, content) in files {
         write(root.join(name), content);
     }
     write(agent.clone(), heldby_capture::agent_source());
     fs::create_dir_all(&dumps).unwrap_or_else(|error| panic!("{}: {error}", dumps.display()));
-    succeed(Command::new(python).args(["-I", "-c", DRIVER]).args([&root, &agent, &dumps]).arg(run));
+    succeed(
+        Command::new(python)
+            .args(["-I", "-c", DRIVER])
+            .args([&root, &agent, &dumps])
+            .arg(run),
+    );
 }
 
 /// Runs the program on an interpreter, and asserts what heldby says of it.
 pub fn check(path: &Path, python: &Path) {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let program = parse(&text);
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-    let folder_path = folder.path().canonicalize().unwrap_or_else(|_| folder.path().to_owned());
-    let files: Vec<(&str, &str)> = program.files.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
+    let folder_path = folder
+        .path()
+        .canonicalize()
+        .unwrap_or_else(|_| folder.path().to_owned());
+    let files: Vec<(&str, &str)> = program
+        .files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_str()))
+        .collect();
     dump_three_times(python, &folder_path, &files, &program.run);
     let (root, dumps) = (folder_path.join("root"), folder_path.join("dumps"));
 
-    let report = succeed(Command::new(heldby()).args(["report", "--format", "json"]).arg(&dumps));
-    let report: Value = serde_json::from_slice(&report.stdout).unwrap_or_else(|error| panic!("not JSON: {error}"));
+    let report = succeed(
+        Command::new(heldby())
+            .args(["report", "--format", "json"])
+            .arg(&dumps),
+    );
+    let report: Value =
+        serde_json::from_slice(&report.stdout).unwrap_or_else(|error| panic!("not JSON: {error}"));
     let findings = report["findings"].as_array().cloned().unwrap_or_default();
-    let warnings: Vec<&Value> = findings.iter().filter(|finding| finding["severity"] == "warning").collect();
+    let warnings: Vec<&Value> = findings
+        .iter()
+        .filter(|finding| finding["severity"] == "warning")
+        .collect();
     let context = format!("{} on {}", path.display(), python.display());
 
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let held: Vec<String> =
-        warnings.iter().map(|warning| format!("{} of {}", text_of(&warning["access_path"]), text_of(&warning["held"]["type"]))).collect();
+    let held: Vec<String> = warnings
+        .iter()
+        .map(|warning| {
+            format!(
+                "{} of {}",
+                text_of(&warning["access_path"]),
+                text_of(&warning["held"]["type"])
+            )
+        })
+        .collect();
     assert_eq!(held, program.held, "what is held: {context}");
 
     let mut holders = BTreeSet::new();
@@ -146,13 +208,26 @@ pub fn check(path: &Path, python: &Path) {
     for warning in &warnings {
         let holder = &warning["holder"];
         if let Some(place) = place(&holder["definition"], &root) {
-            holders.insert(format!("{place} {} {}", text_of(&holder["kind"]), text_of(&holder["path"])));
+            holders.insert(format!(
+                "{place} {} {}",
+                text_of(&holder["kind"]),
+                text_of(&holder["path"])
+            ));
         }
         let all = warning["stores"].as_array().cloned().unwrap_or_default();
-        let own = all.iter().filter_map(|store| Some(format!("{} {}", place(store, &root)?, text_of(&store["role"]))));
+        let own = all.iter().filter_map(|store| {
+            Some(format!(
+                "{} {}",
+                place(store, &root)?,
+                text_of(&store["role"])
+            ))
+        });
         stores.extend(own);
     }
-    assert_eq!(holders, program.holders, "where the holders are defined: {context}");
+    assert_eq!(
+        holders, program.holders,
+        "where the holders are defined: {context}"
+    );
     assert_eq!(stores, program.stores, "where things are stored: {context}");
     if let Some(best) = &program.best {
         let first = &warnings[0]["stores"][0];

@@ -114,7 +114,9 @@ impl Join<'_> {
             } else {
                 binding.kind.word()
             };
-            let definition = site.map(|site| self.place(&site)).or_else(|| self.lost_place(binding));
+            let definition = site
+                .map(|site| self.place(&site))
+                .or_else(|| self.lost_place(binding));
             holders.push(Holder {
                 kind,
                 path,
@@ -200,9 +202,23 @@ impl Join<'_> {
 
     /// Where the binding was defined when it ran: the file was edited since, and the definition is not in it any more.
     fn lost_place(&self, binding: &NamedBinding) -> Option<Place> {
-        let module_path = || self.modules.iter().find(|module| module.name == binding.module).map(|module| &module.path);
-        let path = binding.function.as_ref().map(|function| &function.file).or_else(module_path)?;
-        let place = || Place { file: (self.local_path)(path), range: None, evidence: Evidence::Inferred, placement: Placement::Lost };
+        let module_path = || {
+            self.modules
+                .iter()
+                .find(|module| module.name == binding.module)
+                .map(|module| &module.path)
+        };
+        let path = binding
+            .function
+            .as_ref()
+            .map(|function| &function.file)
+            .or_else(module_path)?;
+        let place = || Place {
+            file: (self.local_path)(path),
+            range: None,
+            evidence: Evidence::Inferred,
+            placement: Placement::Lost,
+        };
         self.placing.is_edited(path).then(place)
     }
 

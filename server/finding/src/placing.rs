@@ -67,7 +67,9 @@ impl<'a> Placing<'a> {
     /// Whether the file's text of today is not the one that ran.
     pub(crate) fn is_edited(&self, path: &str) -> bool {
         let mut states = self.states.borrow_mut();
-        let state = states.entry(path.to_owned()).or_insert_with(|| self.state(path));
+        let state = states
+            .entry(path.to_owned())
+            .or_insert_with(|| self.state(path));
         matches!(state, Some(FileState::Changed | FileState::Mapped(_)))
     }
 
