@@ -36,7 +36,7 @@ GENERATORS = [gen() for n in range(100)]
 gc.collect()
 heldby_agent.dump(dump)
 tracked = gc.get_objects()
-counts = collections.Counter(type(o).__name__ for o in tracked if type(o).__module__ in ("__main__", "collections"))
+counts = collections.Counter(type(o).__name__ for o in tracked if type(o).__module__ in ("__main__", "collections") or type(o).__name__ == "generator")
 print(json.dumps({**counts, "objects_at_least": len(tracked) * 9 // 10}))
 "#;
 
@@ -79,7 +79,7 @@ fn counts_by_type_are_the_interpreters_own() {
         {
             assert_eq!(counts.get(name), Some(count), "{name}");
         }
-        assert_eq!(counts.get("generator"), Some(&100));
+        assert!(expected["Node"] == 5000 && expected["generator"] >= 100, "{expected:?}");
     }
 }
 
