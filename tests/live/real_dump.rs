@@ -79,7 +79,10 @@ fn counts_by_type_are_the_interpreters_own() {
         {
             assert_eq!(counts.get(name), Some(count), "{name}");
         }
-        assert!(expected["Node"] == 5000 && expected["generator"] >= 100, "{expected:?}");
+        assert!(
+            expected["Node"] == 5000 && expected["generator"] >= 100,
+            "{expected:?}"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use crate::section::Tag;
 #[non_exhaustive]
 pub enum DumpError {
     /// Could not be opened or read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum DumpError {
         problem: Problem,
     },
     /// More objects than can be numbered.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,

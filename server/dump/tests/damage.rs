@@ -217,8 +217,9 @@ fn a_dump_of_a_later_format_says_to_update() {
 #[test]
 fn a_folder_is_no_dump() {
     let folder = tempfile::tempdir().unwrap();
-    let error = read(folder.path(), &Cancel::new()).unwrap_err().to_string();
-    assert!(error.ends_with("is a folder, not a dump"), "{error}");
+    let error = read(folder.path(), &Cancel::new()).unwrap_err();
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(reason, "is a folder, not a dump");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(crate) fn analyse(
                 objects: 0,
                 references: 0,
                 bytes: 0,
-                problems: vec![error.to_string()],
+                problems: vec![reason(&path, &error)],
             });
             first.dumps.extend(lost);
         }
@@ -99,10 +99,23 @@ fn leave_out_the_exit(dumps: &mut Vec<DumpFile>) {
     }
 }
 
+/// Why a dump cannot be read, without its path.
+fn reason(path: &Path, error: &anyhow::Error) -> String {
+    let words = format!("{error:#}");
+    let path = format!("{}: ", path.display());
+    words.strip_prefix(&path).unwrap_or(&words).to_owned()
+}
+
 /// A dump that was read and analysed.
 struct Read {
     dump: Dump,
     analysis: Analysis,
+}
+
+fn read(path: &Path, cancel: &Cancel) -> anyhow::Result<Read> {
+    let dump = heldby_dump::read(path, cancel)?;
+    let analysis = Analysis::of(&dump.heap, cancel)?;
+    Ok(Read { dump, analysis })
 }
 
 fn report(
@@ -114,7 +127,8 @@ fn report(
 ) -> Option<ProcessReport> {
     let cancel = Cancel::new();
     let mut summaries = Vec::new();
-    let mut earlier: Vec<PatternCounts> = Vec::new();
+    // Counts of the whole dumps, and the path of each.
+    let mut whole: Vec<(&PathBuf, PatternCounts)> = Vec::new();
     let mut last: Option<Read> = None;
     for (index, path) in paths.iter().enumerate() {
         progress(&format!(
@@ -124,39 +138,28 @@ fn report(
             path.display()
         ));
         // The heap before is dropped first: two of them need not be in memory.
-        let before = last
-            .take()
-            .map(|read| (read.analysis.counts(), is_whole(&read.dump)));
-        let dump = match heldby_dump::read(path, &cancel) {
-            Ok(dump) => dump,
-            Err(error) => {
-                unreadable.push((path.clone(), error.into()));
-                earlier.extend(
-                    before
-                        .filter(|(_, is_whole)| *is_whole)
-                        .map(|(counts, _)| counts),
-                );
-                continue;
+        drop(last.take());
+        match read(path, &cancel) {
+            Ok(read) => {
+                summaries.push(summary(path, &read.dump));
+                if is_whole(&read.dump) {
+                    whole.push((path, read.analysis.counts()));
+                }
+                last = Some(read);
             }
-        };
-        earlier.extend(
-            before
-                .filter(|(_, is_whole)| *is_whole)
-                .map(|(counts, _)| counts),
-        );
-        let mut summary = summary(path, &dump);
-        if !is_whole(&dump) {
-            summary.problems.push(
-                "growth is not read off this dump: what is missing would look like a loss"
-                    .to_owned(),
-            );
+            Err(error) => unreadable.push((path.clone(), error)),
         }
-        summaries.push(summary);
-        progress(&format!("analysing dump {} of {}", index + 1, paths.len()));
-        match Analysis::of(&dump.heap, &cancel) {
-            Ok(analysis) => last = Some(Read { dump, analysis }),
-            Err(error) => unreadable.push((path.clone(), error.into())),
-        }
+    }
+    // The newest whole dump is the one to report on; it stands last unless the ones after it are damaged.
+    if let Some((newest, _)) = whole.pop()
+        && !last.as_ref().is_some_and(|last| is_whole(&last.dump))
+    {
+        progress(&format!(
+            "reading {} again: the later dumps are damaged",
+            newest.display()
+        ));
+        drop(last.take());
+        last = read(newest, &cancel).ok();
     }
     let Read { dump, analysis } = last?;
     progress("reading the sources");
@@ -164,15 +167,11 @@ fn report(
         header,
         heap,
         source_files,
-        problems,
+        ..
     } = dump;
-    let earlier = if problems.iter().any(loses_objects) {
-        &[][..]
-    } else {
-        &earlier[..]
-    };
+    let earlier: Vec<PatternCounts> = whole.into_iter().map(|(_, counts)| counts).collect();
     let territories = territories(&header);
-    let holdings = holdings(&heap, &analysis, earlier, &territories);
+    let holdings = holdings(&heap, &analysis, &earlier, &territories);
     let modules = modules(&heap, &territories);
     drop((analysis, heap));
     let disk = DiskFiles::new(options, &header.working_folder);
@@ -214,6 +213,11 @@ fn summary(path: &Path, dump: &Dump) -> DumpSummary {
         .map(|object| dump.heap.shallow_bytes(object))
         .sum();
     let mut problems: Vec<String> = dump.problems.iter().map(Problem::to_string).collect();
+    if !is_whole(dump) {
+        problems.push(
+            "growth is not read off this dump: what is missing would look like a loss".to_owned(),
+        );
+    }
     problems.extend(dump.header.notes.iter().cloned());
     problems.extend(dump.header.side_effects.iter().map(|(name, count)| {
         format!(
