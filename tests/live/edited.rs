@@ -148,3 +148,17 @@ fn sources_elsewhere_are_found_by_root_or_map() {
         assert_eq!(line_and_placement(&by_map["stores"][0]), (Some(5), "exact"));
     }
 }
+
+#[test]
+fn the_identity_of_a_finding_outlives_runs_and_edits() {
+    let id = |today: &str| {
+        let runs = Edited::after_dumping(today);
+        runs.iter()
+            .map(|edited| edited.finding(&[])["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut ids = id(CACHE);
+    ids.extend(id(&format!("import os\n{CACHE}")));
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}
