@@ -14,6 +14,7 @@ The capture runs no code of the program's: it asks an object only for what the i
 Objects are told apart by address, and grouped by `type(o)`, so that the work on them runs in C.
 """
 import binascii
+import builtins
 import collections
 import functools
 import gc
@@ -24,8 +25,10 @@ import sys
 import threading
 import time
 import types
+import weakref
 from array import array
-from itertools import chain, repeat
+from itertools import chain
+from itertools import count as count_from
 
 try:
     import ctypes
@@ -47,9 +50,8 @@ DESCRIBED = 256
 NO_STRING = 0xFFFFFFFF
 
 IMMORTAL = 0xFFFFFFFF
-UNKNOWN_COUNT = 0xFFFFFFFE
-# Since 3.12 an immortal object's count is a pattern of high bits; no real count comes near.
-LEAST_IMMORTAL_COUNT = 1 << 30
+# An immortal object's count is a pattern of high bits since 3.12 and 999999999 before; no real count comes near.
+LEAST_IMMORTAL_COUNT = 900_000_000
 
 OBJECTS_A_CHUNK = 100_000
 # A section may have 256 MiB.
@@ -71,7 +73,6 @@ _bases_of = type.__dict__["__bases__"].__get__
 _dictoffset_of = type.__dict__["__dictoffset__"].__get__
 _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
-_MISSING = object()
 
 # Attributes of built-in types that C code answers for, by the type's address.
 _GETTERS = {
@@ -114,16 +115,12 @@ def dump(path, wait=True, keys=True, compress=False):
             try:
                 with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
                     capture = _Capture(_Sections(file, compress), keys)
-                    try:
-                        capture.run(tracked)
-                        del tracked
-                        if was_enabled:
-                            # The heap is written; what follows reads files.
-                            gc.enable()
-                        capture.finish()
-                    finally:
-                        # The classes know their capture: only this takes the circle apart without a collection.
-                        capture.classes.clear()
+                    capture.run(tracked)
+                    del tracked
+                    if was_enabled:
+                        # The heap is written; what follows reads files.
+                        gc.enable()
+                    capture.finish()
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(unfinished, path)
@@ -155,7 +152,8 @@ class _Sections:
         file.write(b"\x89HELDBY\n" + struct.pack("<HHI", 1, 0, 0))
 
     def string(self, text):
-        """The row of a text."""
+        """The row of a text. Kept as bytes: keeping the text itself would change the reference count of the program's key."""
+        text = str.encode(text, "utf-8", "surrogatepass")
         row = self.strings.get(text)
         if row is None:
             row = self.strings[text] = len(self.strings)
@@ -172,8 +170,7 @@ class _Sections:
 
     def flush_tables(self):
         if self.new_strings:
-            texts = [text.encode("utf-8", "surrogatepass") for text in self.new_strings]
-            self.new_strings = []
+            texts, self.new_strings = self.new_strings[:], []
             self._write(b"STRS", [struct.pack("<I", len(texts)), column32(map(len, texts)), b"".join(texts)])
         if self.new_shapes:
             shapes, self.new_shapes = self.new_shapes, []
@@ -238,7 +235,7 @@ class _Capture:
         self.named_keys = set()
         self.classes = {}
         self.module_namespaces = set()
-        self.files = {}
+        self.files = set()
         self.side_effects = collections.Counter()
         self.notes = []
         self.threads = None
@@ -249,66 +246,68 @@ class _Capture:
     # The walk.
 
     def run(self, level):
+        """Writes the heap. `level` is the list of all tracked objects; it is emptied."""
         out = self.out
         out.json(b"HEAD", _about_this_process(self.taken_at, self.keys))
         if gc.get_freeze_count():
             self.notes.append("%d objects are frozen (gc.freeze): only those that others reference are in the dump" % gc.get_freeze_count())
-        frames, threads = self._frames()
-        out.write(b"ROOT", _counted(2 + len(frames), column64([id(sys.modules), *map(id, frames), id(sys.modules["builtins"].__dict__)]),
-                                    column32([1] + [2] * len(frames) + [3])))
+        frames, self.threads = self._frames()
+        roots = [sys.modules, *frames, builtins.__dict__]
+        kinds = [1] + [2] * len(frames) + [3]
+        out.write(b"ROOT", _counted(len(roots), column64(map(id, roots)), column32(kinds)))
         known = set(map(id, level))
-        level.extend(o for o in [sys.modules, *frames] if id(o) not in known)
-        del known
-        self.threads = threads
-        del frames
-        own = self.own
+        level.extend(o for o in roots if id(o) not in known)
+        del known, frames, roots
+        # In place: a second list would add to every reference count.
+        level[:] = [o for o in level if id(o) not in self.own]
+        self.seen.update(self.own, map(id, level))
         while level:
-            if not own.isdisjoint(map(id, level)):
-                level[:] = [o for o in level if id(o) not in own]
-            o = None
-            self.seen.update(map(id, level))
-            following = {}
-            for start in range(0, len(level), OBJECTS_A_CHUNK):
-                groups = {}
-                part = level[start:start + OBJECTS_A_CHUNK]
-                for o in part:
-                    t = type(o)
-                    group = groups.get(id(t))
-                    if group is None:
-                        group = groups[id(t)] = (t, [])
-                    group[1].append(o)
-                o = part = group = None
-                while groups:
-                    _, (t, group) = groups.popitem()
-                    self._group(t, group, following)
-                    group = None
-            new = following.keys() - self.seen
-            level = [following[address] for address in new]
-            following = new = None
+            level = self._level(level)
         self.threads = None
+
+    def _level(self, level):
+        """Writes the objects of a list, and returns what they reference that is not written yet."""
+        # Before anything else is held of them. One object in a list of its own tells what the list and the call add.
+        added = next(map(sys.getrefcount, [object()]))
+        counts = array("Q", map(sys.getrefcount, level))
+        following = []
+        for start in range(0, len(level), OBJECTS_A_CHUNK):
+            groups = collections.defaultdict(list)
+            types_of = map(id, map(type, level[start:start + OBJECTS_A_CHUNK]))
+            # groups[type].append(place) for each, without a loop that is interpreted.
+            collections.deque(map(list.append, map(groups.__getitem__, types_of), count_from(start)), maxlen=0)
+            for places in groups.values():
+                group_counts = array("Q", map(counts.__getitem__, places))
+                self._group(list(map(level.__getitem__, places)), _true_counts(group_counts, added), following)
+        del level[:]
+        return following
+
+    def _follow(self, addresses, objects, following):
+        """Notes what is referenced for the first time."""
+        new = set(addresses).difference(self.seen)
+        if new:
+            self.seen |= new
+            found = dict(zip(addresses, objects))
+            following.extend(map(found.__getitem__, new))
 
     def finish(self):
         self._source_files()
         self.out.json(b"HEAD", {"side_effects": dict(self.side_effects), "notes": self.notes})
         self.out.write(b"END ", [struct.pack("<QQ", self.out.count, self.out.objects)])
 
-    def _group(self, t, group, following):
+    def _group(self, group, counts, following):
         """Writes the objects of one type and what they reference."""
         out = self.out
-        # A list with one object of no other reference tells what the call itself adds; the level's list adds one more.
-        added = list(map(sys.getrefcount, [object()]))[0] + 1
-        counts = [count - added if count < LEAST_IMMORTAL_COUNT else IMMORTAL for count in map(sys.getrefcount, group)]
+        t = type(group[0])
         known = self.classes.get(id(t))
         if known is None:
-            known = self.classes[id(t)] = _Class(t, self)
-            self._write_type(t)
+            known = self._meet(t)
         sizes = known.sizes(group)
         try:
             width, sizes = 4, column32(sizes)
         except OverflowError:
-            width, sizes = 8, column64(sizes)
-        addresses = _ids(group)
-        out.write(b"OBJS", [struct.pack("<QIB3x", id(t), len(group), width), _little(addresses), column32(counts), sizes])
+            width, sizes = 8, column64(known.sizes(group))
+        out.write(b"OBJS", [struct.pack("<QIB3x", id(t), len(group), width), _little(_ids(group)), counts, sizes])
         out.objects += len(group)
         if id(t) in LEAVES:
             return
@@ -317,62 +316,74 @@ class _Capture:
         else:
             self._fields(known, group, following)
 
+    def _meet(self, t):
+        """Notes a type and writes its row."""
+        known = self.classes[id(t)] = _Class(t, self)
+        string = self.out.string
+        row = [NO_STRING if known.module is None else string(known.module)], [string(_qualname_of(t))]
+        flags = [_flags_of(t) & 0xFFFFFFFF], [known.line]
+        self.out.write(b"TYPE", _counted(1, column64([id(t)]), *map(column32, row), *map(column32, flags)))
+        return known
+
     # References of containers.
 
     def _linear(self, kind, group, iterate, following):
-        """Items of exact lists, tuples, sets, deques."""
-        lengths = column32(map(len, group)) if iterate is None else None
+        """Items of lists, tuples, sets, deques."""
+        lengths, items = None, ()
         if iterate is None:
-            items = list(chain.from_iterable(group))
-        else:
-            rows = list(map(list, map(iterate, group)))
-            lengths = column32(map(len, rows))
-            items = list(chain.from_iterable(rows))
+            lengths, items = column32(map(len, group)), list(chain.from_iterable(group))
+        if lengths is None or sum(lengths) != len(items):
+            # The same, safe when another thread changes them between the two calls.
+            rows = list(map(list, group if iterate is None else map(iterate, group)))
+            lengths, items = column32(map(len, rows)), list(chain.from_iterable(rows))
         if len(items) > ITEMS_A_SECTION:
             self.notes.append("%d items of large containers were left out" % len(items))
             self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), column32([0] * len(group))])
             return
         targets = _ids(items)
-        following.update(zip(targets, items))
+        self._follow(targets, items, following)
         self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), lengths, _little(self._foreign(targets))])
 
     def _dicts(self, group, following):
         lengths = column32(map(dict.__len__, group))
         keys = list(chain.from_iterable(map(dict.keys, group)))
         values = list(chain.from_iterable(map(dict.values, group)))
+        if not sum(lengths) == len(keys) == len(values):
+            # Another thread changed one between the calls: one by one, then, which is slower and cannot be disturbed.
+            rows = [list(dict.items(o)) for o in group]
+            lengths = column32(map(len, rows))
+            keys, values = [key for row in rows for key, _ in row], [value for row in rows for _, value in row]
         if len(keys) > ITEMS_A_SECTION:
             self.notes.append("%d entries of large dictionaries were left out" % len(keys))
             self.out.write(b"DICT", [struct.pack("<II", len(group), 0), column32([0] * len(group))])
             return
         key_ids, value_ids = _ids(keys), _ids(values)
-        by_id = dict(zip(key_ids, keys))
-        following.update(by_id)
-        following.update(zip(value_ids, values))
+        self._follow(key_ids, keys, following)
+        self._follow(value_ids, values, following)
         if self.keys:
-            self._name_keys(by_id)
+            self._name_keys(key_ids, keys)
         self.out.write(b"DICT", [struct.pack("<II", len(group), 0), lengths, _little(self._foreign(key_ids)), _little(self._foreign(value_ids))])
 
-    def _name_keys(self, by_id):
-        new = by_id.keys() - self.named_keys
+    def _name_keys(self, key_ids, keys):
+        new = set(key_ids).difference(self.named_keys)
+        if not new:
+            return
         self.named_keys |= new
-        texts, integers = [], []
-        for address in new:
-            key = by_id[address]
-            if type(key) is str:
-                texts.append((address, key))
-            elif type(key) is int and -(1 << 63) <= key < 1 << 63:
-                integers.append((address, key))
+        by_id = dict(zip(key_ids, keys))
+        named = list(map(by_id.__getitem__, new))
+        texts = [(id(key), key) for key in named if type(key) is str]
+        integers = [key for key in named if type(key) is int and -(1 << 63) <= key < 1 << 63]
         if texts:
             rows = column32([self.out.string(text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + "\u2026") for _, text in texts])
             self.out.write(b"KEYS", _counted(len(texts), column64(address for address, _ in texts), rows))
         if integers:
-            values = array("q", (value for _, value in integers))
-            self.out.write(b"KEYI", _counted(len(integers), column64(address for address, _ in integers), _little(values)))
+            self.out.write(b"KEYI", _counted(len(integers), _little(_ids(integers)), _little(array("q", integers))))
 
     def name_namespace(self, namespace):
         """Names in a namespace are names of the program: they are written even where keys are not."""
         if not self.keys:
-            self._name_keys(dict(zip(map(id, dict.keys(namespace)), dict.keys(namespace))))
+            names = list(dict.keys(namespace))
+            self._name_keys(list(map(id, names)), names)
 
     def _foreign(self, targets):
         """The same addresses, with 0 for what belongs to the agent."""
@@ -384,74 +395,81 @@ class _Capture:
     # References of everything else, by the names that the interpreter knows.
 
     def _fields(self, known, group, following):
-        """Objects of a class: the same names at the same places of what `gc.get_referents` gives, where they verify."""
+        """Objects of a class: names for what `gc.get_referents` gives, which is each reference that the object owns."""
         references = list(map(gc.get_referents, group))
-        lengths = array("I", map(len, references))
-        shapes = array("I", bytes(4 * len(group)))
         flat = list(chain.from_iterable(references))
         targets = _ids(flat)
-        following.update(zip(targets, flat))
-        columns = known.columns(group)
-        places = collections.defaultdict(list)
-        for place, length in enumerate(lengths):
-            places[length].append(place)
-        starts = array("Q", bytes(8 * len(group)))
-        start = 0
-        for place, length in enumerate(lengths):
-            starts[place] = start
-            start += length
-        for length, rows in places.items():
-            shape = self._common_shape(known, rows, starts, length, targets, columns, references) if len(rows) > 1 else None
-            if shape is not None:
-                for place in rows:
-                    shapes[place] = shape
-            else:
-                for place in rows:
-                    shapes[place] = self._own_shape(known, place, columns, references[place])
+        self._follow(targets, flat, following)
+        shape = known.shape_of_all(self, references, flat)
+        if shape is not None:
+            shapes = array("I", [shape]) * len(group)
+        else:
+            shapes = self._shapes(known, group, references)
         self.out.write(b"FLDS", [struct.pack("<II", len(group), 0), _little(shapes), _little(self._foreign(targets))])
 
-    def _common_shape(self, known, rows, starts, length, targets, columns, references):
+    def _shapes(self, known, group, references):
+        """A shape for each object; those with the same members at the same places are found together."""
+        columns = known.columns(group)
+        shapes = array("I", bytes(4 * len(group)))
+        alike = collections.defaultdict(list)
+        present = zip(*[map(bool, column) for _, column in columns]) if columns else [()] * len(group)
+        for row, key in enumerate(zip(map(len, references), present)):
+            alike[key].append(row)
+        for rows in alike.values():
+            shape = self._common_shape(known, rows, columns, references) if len(rows) > 1 and not known.names else None
+            for row in rows:
+                shapes[row] = self._own_shape(known, row, group[row], columns, references[row]) if shape is None else shape
+        return shapes
+
+    def _common_shape(self, known, rows, columns, references):
         """The shape that all the rows have, or None when they differ."""
-        whole = len(rows) == len(starts)
-        if whole:
-            at_place = [targets[place::length] for place in range(length)]
-        else:
-            at_place = [array("Q", [targets[starts[row] + place] for row in rows]) for place in range(length)]
-        labels = [None] * length
+        at_place = list(zip(*map(references.__getitem__, rows)))
+        id_at_place = [_ids(column) for column in at_place]
+        labels = [None] * len(at_place)
         for label, column in columns:
-            wanted = column if whole else array("Q", [column[row] for row in rows])
-            first = wanted[0]
-            if first == 0 and not any(wanted):
+            wanted = array("Q", map(column.__getitem__, rows))
+            if not wanted[0]:
                 continue
-            for place in range(length):
-                if labels[place] is None and at_place[place][0] == first and at_place[place] == wanted:
+            for place, addresses in enumerate(id_at_place):
+                if labels[place] is None and addresses == wanted:
                     labels[place] = label
                     break
             else:
-                # Some have it and some do not, or it is not what a reference leads to: row by row, then.
-                if any(column_value in column_at for column_value, column_at in zip(wanted, zip(*at_place))):
+                if any(any(map(int.__eq__, addresses, wanted)) for addresses in id_at_place):
                     return None
-        for place in range(length):
-            if labels[place] is None:
-                kinds = {known.label(target) for target in map(lambda row: references[row][place], rows[:64])}
-                if len(kinds) != 1 or NAMESPACE in (kind for kind, _ in kinds):
-                    return None
-                if len(rows) > 64 and {known.label(references[row][place]) for row in rows[64:]} != kinds:
+        for place, label in enumerate(labels):
+            if label is None:
+                kinds = set(map(known.label, at_place[place]))
+                if len(kinds) != 1:
                     return None
                 labels[place] = kinds.pop()
+        namespaces = [place for place, label in enumerate(labels) if label[0] == NAMESPACE]
+        if len(namespaces) > 1:
+            return None
+        for place in namespaces:
+            for namespace in at_place[place]:
+                self.name_namespace(namespace)
         return self.out.shape(tuple(labels))
 
-    def _own_shape(self, known, row, columns, references):
+    def _own_shape(self, known, row, o, columns, references):
+        return self.out.shape(tuple(label for label, _ in self._labels(known, row, o, columns, references)))
+
+    def _labels(self, known, row, o, columns, references, items=()):
+        """(label, target) of each reference but those that are items of the container that the object is."""
         names = {}
         for label, column in columns:
             if column[row]:
                 names.setdefault(column[row], []).append(label)
+        for label, address in known.values_of(o):
+            names.setdefault(address, []).append(label)
         labels = []
         has_namespace = False
         for reference in references:
             named = names.get(id(reference))
             if named:
-                labels.append(named.pop(0))
+                labels.append((named.pop(0), reference))
+                continue
+            if id(reference) in items:
                 continue
             label = known.label(reference)
             if label[0] == NAMESPACE:
@@ -460,27 +478,21 @@ class _Capture:
                 else:
                     has_namespace = True
                     self.name_namespace(reference)
-            labels.append(label)
-        return self.out.shape(tuple(labels))
+            labels.append((label, reference))
+        if has_namespace and known.names:
+            # The dictionary lies over the values: it carries them, and a second count of them would be wrong.
+            labels = [((label[0] | DESCRIBED, label[1]) if label[0] == ATTRIBUTE else label, target) for label, target in labels]
+        return labels
 
     def labelled(self, group, label_rows, following):
         """Objects whose references were labelled one by one: a list of (label, target) a row."""
         shapes = column32([self.out.shape(tuple(label for label, _ in row)) for row in label_rows])
         flat = [target for row in label_rows for _, target in row]
         targets = _ids(flat)
-        following.update(zip(targets, flat))
+        self._follow(targets, flat, following)
         self.out.write(b"FLDS", [struct.pack("<II", len(group), 0), shapes, _little(self._foreign(targets))])
 
     # Rows about named things.
-
-    def _write_type(self, t):
-        string = self.out.string
-        module = _module_of(t)
-        names = _namespace_of(t)
-        line = names.get("__firstlineno__", 0) if type(names) is types.MappingProxyType else 0
-        row = [string(module) if type(module) is str else NO_STRING], [string(_qualname_of(t))]
-        flags = [_flags_of(t) & 0xFFFFFFFF], [line if type(line) is int and 0 < line < 1 << 31 else 0]
-        self.out.write(b"TYPE", _counted(1, column64([id(t)]), *map(column32, row), *map(column32, flags)))
 
     def _frames(self):
         """All frames of all threads but the agent's own, and the thread that runs each."""
@@ -495,9 +507,14 @@ class _Capture:
                 frame = frame.f_back
         return frames, threads
 
+    def note_file(self, path):
+        """A copy of the path: the program's own text stays as it is referenced."""
+        if type(path) is str and path.endswith(".py"):
+            self.files.add(str.encode(path, "utf-8", "surrogatepass"))
+
     def _source_files(self):
         rows = []
-        for path in sorted(self.files):
+        for path in sorted(path.decode("utf-8", "surrogatepass") for path in self.files):
             row = _file_row(path)
             if row is not None:
                 rows.append(row)
@@ -529,98 +546,134 @@ def _little(column):
     return column
 
 
+def _true_counts(counts, added):
+    """Reference counts without the agent's."""
+    if max(counts) < LEAST_IMMORTAL_COUNT:
+        return column32(map((-added).__add__, counts))
+    return column32([count - added if count < LEAST_IMMORTAL_COUNT else IMMORTAL for count in counts])
+
+
 class _Class:
-    """What is known of a class: how its objects are measured, and what their references are called."""
+    """What is known of a class: how its objects are measured, and what their references are called.
+
+    It keeps the type's address and not the type. What the class has is read from the namespaces of its bases, key by key, because
+    a key there may be a text of the program's making, with its own idea of equality.
+    """
 
     def __init__(self, t, capture):
-        self.type = t
+        self.type_id = id(t)
+        self.string = capture.out.string
         # A type that the interpreter has not made ready has no order yet.
         mro = _mro_of(t) or (t,)
-        namespaces = [_namespace_of(k) for k in mro]
-        self.write = None
-        self.sizes = _sizes_of(mro, namespaces)
-        self.capture = capture
+        namespaces = [[(name, value) for name, value in _entries(k) if type(name) is str] for k in mro]
+        self.sizes = _sizes_of(namespaces)
+        own = namespaces[0]
+        self.module = _entry(own, "__module__") if _flags_of(t) & TYPE_IS_HEAP else _module_of(t)
+        self.module = self.module if type(self.module) is str else None
+        line = _entry(own, "__firstlineno__")
+        self.line = line if type(line) is int and 0 < line < 1 << 31 else 0
+        self.write, is_exact = _writer_for(t, mro)
         self.members = []
-        self.attributes = []
+        self.names = []
         self.has_namespace = False
-        self.is_generic = True
-        flags = _flags_of(t)
-        string = capture.out.string
-        mro_ids = set(map(id, mro))
-        self.write = _writer_for(t, mro_ids, flags)
-        if self.write is not None and t in _EXACT:
-            return
+        self.is_plain = False
+        self.layout = None
+        self.code_of = None
+        if not is_exact:
+            self._find_names(t, mro, namespaces)
+
+    def _find_names(self, t, mro, namespaces):
         self.has_namespace = _dictoffset_of(t) != 0
         for k, names in zip(mro, namespaces):
-            for name, member in names.items():
-                if type(member) is types.MemberDescriptorType and type(name) is str:
-                    self.members.append(((SLOT, string(member.__name__)), types.MemberDescriptorType.__get__, member))
-            for name in _GETTERS.get(id(k), ()):
-                member = names[name]
-                self.members.append(((SLOT, string(name)), type(member).__get__, member))
-        if self.has_namespace and flags & TYPE_IS_HEAP and sys.version_info >= (3, 11):
-            self._find_attributes(t, mro, namespaces)
+            for name, member in names:
+                if type(member) is types.MemberDescriptorType:
+                    self._add_member(member.__name__, member)
+                elif name in _GETTERS.get(id(k), ()):
+                    self._add_member(name, member)
+        if _keys_are_readable and _flags_of(t) & TYPE_HAS_MANAGED_DICT:
+            self.names = [(ATTRIBUTE, self.string(name)) if type(name) is str else (OTHER, NO_STRING) for name in _read_cached_keys(t)]
+            self.layout = _ValuesLayout(t)
+            # Such an object references its values in their order, then its dictionary if it has one, then its type.
+            self.is_plain = not self.members and all(k is object or _flags_of(k) & TYPE_IS_HEAP for k in mro)
+        if _MEMORY_IS_KNOWN and _GENERATOR_LOCALS is not None:
+            self.code_of = _CODE_OF_GENERATOR.get(id(t))
 
-    def _find_attributes(self, t, mro, namespaces):
-        """Names of attributes that objects keep without a dictionary."""
-        names = _cached_keys(t)
-        if names is None:
-            return
-        lookup = [names_of_class for k, names_of_class in zip(mro, namespaces) if k is not object]
-        self.is_generic = not any("__getattribute__" in n or "__getattr__" in n for n in lookup)
-        string = self.capture.out.string
-        for name in names:
-            # A name that a class has too could be a property: asking for it could run its code.
-            if type(name) is str and not any(name in n for n in lookup) and name not in _namespace_of(object):
-                self.attributes.append(((ATTRIBUTE, string(name)), name))
+    def _add_member(self, name, member):
+        self.members.append(((SLOT, self.string(name)), functools.partial(type(member).__get__, member)))
 
     def columns(self, group):
-        """For each name the address of what each object has under it, 0 for nothing."""
-        columns = []
-        for label, get, member in self.members:
-            columns.append((label, array("Q", [_address(get, member, o) for o in group])))
-        for label, name in self.attributes:
-            if self.is_generic:
-                missing = id(_MISSING)
-                column = array("Q", map(id, map(getattr, group, repeat(name), repeat(_MISSING))))
-                if missing in column:
-                    column = array("Q", [0 if address == missing else address for address in column])
-            else:
-                column = array("Q", [_attribute_address(o, name) for o in group])
-            columns.append((label, column))
-        return columns
+        """For each slot the address of what each object has in it, 0 for nothing."""
+        return [(label, _addresses(get, group)) for label, get in self.members]
+
+    def values_of(self, o):
+        """(label, address) of the attributes or locals that an object keeps without a dictionary."""
+        if self.names:
+            return [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
+        if self.code_of is not None:
+            code = self.code_of(o)
+            names = _local_names(code) if code is not None else []
+            words = _words(id(o) + _GENERATOR_LOCALS, len(names))
+            return [((LOCAL, self.string(name)), address) for name, address in zip(names, words) if address]
+        return []
+
+    def shape_of_all(self, capture, references, flat):
+        """The shape of objects that have all the attributes of their class and no dictionary; None if one has not."""
+        length = len(self.names) + 1
+        if not self.is_plain or length == 1 or len(flat) != length * len(references) or set(map(len, references)) != {length}:
+            return None
+        if dict in set(map(type, flat[length - 2::length])) and (length == 2 or VALUES_ARE_INLINE):
+            return None
+        if set(map(id, flat[length - 1::length])) != {self.type_id}:
+            return None
+        return capture.out.shape((*self.names, (TYPE, NO_STRING)))
 
     def label(self, reference):
-        """The name of a reference that no column names."""
-        if reference is self.type:
+        """The name of a reference that nothing else names."""
+        if id(reference) == self.type_id:
             return (TYPE, NO_STRING)
         if self.has_namespace and type(reference) is dict:
             return (NAMESPACE, NO_STRING)
         return (OTHER, NO_STRING)
 
 
-def _address(get, member, o):
+def _entries(t):
+    namespace = _namespace_of(t)
+    return () if namespace is None else namespace.items()
+
+
+def _entry(names, wanted):
+    """The value under a name in a list of entries."""
+    for name, value in names:
+        if type(name) is str and name == wanted:
+            return value
+    return None
+
+
+def _addresses(get, group):
     try:
-        return id(get(member, o))
+        return array("Q", map(id, map(get, group)))
+    except AttributeError:
+        return array("Q", [_address(get, o) for o in group])
+
+
+def _address(get, o):
+    try:
+        return id(get(o))
     except AttributeError:
         return 0
 
 
-def _attribute_address(o, name):
-    try:
-        return id(object.__getattribute__(o, name))
-    except AttributeError:
-        return 0
-
-
-def _sizes_of(mro, namespaces):
-    """How objects of a class are measured: as the interpreter does, unless a class measures itself."""
-    for k, names in zip(mro, namespaces):
-        if "__sizeof__" in names:
-            if type(names["__sizeof__"]) is types.MethodDescriptorType:
-                return lambda group: map(sys.getsizeof, group)
+def _sizes_of(namespaces):
+    """How objects of a class are measured: as the interpreter does, also where a class would measure itself."""
+    for names in namespaces:
+        measure = _entry(names, "__sizeof__")
+        if measure is None:
+            continue
+        if type(measure) is types.MethodDescriptorType:
             break
-    return lambda group: [object.__sizeof__(o) + (16 if gc.is_tracked(o) else 0) for o in group]
+        own = next(found for found in (_entry(more, "__sizeof__") for more in namespaces) if type(found) is types.MethodDescriptorType)
+        return lambda group: [own(o) + (16 if gc.is_tracked(o) else 0) for o in group]
+    return lambda group: map(sys.getsizeof, group)
 
 
 # How the references of special types are written. Each takes the capture, the class, the group, and what follows.
@@ -656,23 +709,11 @@ def _subclass_of(kind, iterate):
         columns = known.columns(group)
         rows = []
         for row, o in enumerate(group):
-            names = {}
-            for label, column in columns:
-                if column[row]:
-                    names.setdefault(column[row], label)
             if iterate is None:
-                items = set(map(id, dict.values(o)))
-                items.update(map(id, dict.keys(o)))
+                items = set(map(id, [*dict.values(o), *dict.keys(o)]))
             else:
-                items = set(map(id, iterate(o)))
-            labels = []
-            for reference in gc.get_referents(o):
-                label = names.get(id(reference)) or (None if id(reference) in items else known.label(reference))
-                if label is not None:
-                    labels.append((label, reference))
-                    if label[0] == NAMESPACE:
-                        capture.name_namespace(reference)
-            rows.append(labels)
+                items = set(map(id, list(iterate(o))))
+            rows.append(capture._labels(known, row, o, columns, gc.get_referents(o), items))
         capture.labelled(group, rows, following)
 
     return write
@@ -693,7 +734,7 @@ def _write_modules(capture, known, group, following):
             if reference is namespace:
                 labels.append(((NAMESPACE, NO_STRING), reference))
                 capture.name_namespace(reference)
-            elif reference is known.type:
+            elif id(reference) == known.type_id:
                 labels.append(((TYPE, NO_STRING), reference))
             else:
                 labels.append(((OTHER, NO_STRING), reference))
@@ -708,22 +749,19 @@ def _write_namespaces(capture, described):
     out = capture.out
     addresses, dictionaries, names, files = [], [], [], []
     for address, namespace in described:
-        name, file = namespace.get("__name__"), namespace.get("__file__")
+        entries = list(dict.items(namespace))
+        name, file = _entry(entries, "__name__"), _entry(entries, "__file__")
         capture.module_namespaces.add(id(namespace))
         addresses.append(address)
         dictionaries.append(id(namespace))
         names.append(out.string(name) if type(name) is str else NO_STRING)
         if type(file) is str:
             files.append(out.string(file))
-            if file.endswith(".py"):
-                capture.files.setdefault(file, None)
+            capture.note_file(file)
         else:
             files.append(NO_STRING)
     if addresses:
         out.write(b"MODU", _counted(len(addresses), column64(addresses), column64(dictionaries), column32(names), column32(files)))
-
-
-_FUNCTION_TEXTS = {"__name__", "__qualname__", "__doc__", "__module__"}
 
 
 def _write_functions(capture, known, group, following):
@@ -749,13 +787,13 @@ def _write_functions(capture, known, group, following):
             elif keywords is not None and reference is keywords:
                 label = keywords_label
             elif type(reference) is dict:
-                if "__build_class__" in reference or has_namespace or _is_annotations(reference, code):
+                if reference is builtins.__dict__ or has_namespace or _is_annotations(reference, code):
                     label = machinery["other"]
                 else:
                     label = (NAMESPACE, NO_STRING)
                     has_namespace = True
                     capture.name_namespace(reference)
-            elif reference is known.type:
+            elif id(reference) == known.type_id:
                 label = (TYPE, NO_STRING)
             else:
                 label = machinery["other"]
@@ -787,19 +825,25 @@ def _is_annotations(names, code):
     return all(type(name) is str and name in parameters for name in dict.keys(names))
 
 
+# What a code object holds; the collector does not know.
+_CODE_PARTS = [(name, member.__get__) for name, member in types.CodeType.__dict__.items() if type(member) is types.MemberDescriptorType]
+
+
+def _parts_of_code(code):
+    parts = {name: get(code) for name, get in _CODE_PARTS}
+    return {name: part for name, part in parts.items() if part is not None and type(part) is not int}
+
+
 def _write_codes(capture, known, group, following):
     out = capture.out
     string = out.string
-    labels = {}
     files, qualnames, lines = [], [], []
     for code in group:
         files.append(string(code.co_filename))
         qualnames.append(string(code.co_qualname if sys.version_info >= (3, 11) else code.co_name))
         lines.append(max(code.co_firstlineno or 0, 0))
-        if code.co_filename.endswith(".py"):
-            capture.files.setdefault(code.co_filename, None)
-    name = string("code")
-    rows = [[((MACHINERY, name), reference) for reference in gc.get_referents(code)] for code in group]
+        capture.note_file(code.co_filename)
+    rows = [[((MACHINERY, string(name)), part) for name, part in _parts_of_code(code).items()] for code in group]
     capture.labelled(group, rows, following)
     out.write(b"CODE", _counted(len(group), _little(_ids(group)), column32(files), column32(qualnames), column32(lines)))
 
@@ -810,11 +854,14 @@ def _write_types(capture, known, group, following):
     rows = []
     for t in group:
         if id(t) not in capture.classes:
-            capture.classes[id(t)] = _Class(t, capture)
-            capture._write_type(t)
+            capture._meet(t)
         mro, bases = _mro_of(t), _bases_of(t)
         row, has_namespace = [], False
-        for reference in gc.get_referents(t):
+        references = gc.get_referents(t)
+        if not _flags_of(t) & TYPE_IS_HEAP:
+            # The collector does not follow the types that C code declares.
+            references = [part for part in (*gc.get_referents(_namespace_of(t)), mro, bases) if part is not None]
+        for reference in references:
             if reference is mro:
                 label = labels["__mro__"]
             elif reference is bases:
@@ -823,7 +870,7 @@ def _write_types(capture, known, group, following):
                 label = (NAMESPACE, NO_STRING)
                 has_namespace = True
                 capture.name_namespace(reference)
-            elif reference is known.type:
+            elif id(reference) == known.type_id:
                 label = (TYPE, NO_STRING)
             else:
                 label = labels["type"]
@@ -843,7 +890,7 @@ def _write_caches(capture, known, group, following):
                 dictionaries += 1
             elif type(reference) is types.FunctionType:
                 label = (MACHINERY, capture.out.string("__wrapped__"))
-            elif reference is known.type:
+            elif id(reference) == known.type_id:
                 label = (TYPE, NO_STRING)
             else:
                 label = (OTHER, NO_STRING)
@@ -887,7 +934,7 @@ def _fill_writers():
     exact = {
         list: _write_lists, tuple: _write_tuples, set: _write_sets, frozenset: _write_sets, collections.deque: _write_deques,
         dict: _write_dicts, types.FunctionType: _write_functions, types.CodeType: _write_codes, types.FrameType: _write_frames,
-        types.ModuleType: _write_modules, type((lambda cell: lambda: cell)(0).__closure__[0]): _write_cells, _LruCache: _write_caches,
+        types.ModuleType: _write_modules, types.CellType: _write_cells, _LruCache: _write_caches,
     }
     _EXACT.update(exact)
 
@@ -905,30 +952,44 @@ _SUBCLASSES = [
 ]
 
 
-def _writer_for(t, mro_ids, flags):
-    if flags & TYPE_IS_TYPE:
-        return _write_types
+def _writer_for(t, mro):
+    """What writes the references of a type, and whether its objects have none but those."""
+    if _flags_of(t) & TYPE_IS_TYPE:
+        return _write_types, False
     # By identity: a metaclass could have its own idea of equality.
     for exact, write in _EXACT.items():
         if exact is t:
-            return write
+            return write, True
     for base, write in _SUBCLASSES:
-        if id(base) in mro_ids:
-            return write
-    return None
+        if any(base is k for k in mro):
+            return write, False
+    return None, False
 
 
 # What only memory knows: names of attributes kept without a dictionary, and locals of running frames.
 
+def _words(address, count):
+    return array("Q", ctypes.string_at(address, 8 * count))
+
+
 def _word(address):
-    return ctypes.c_size_t.from_address(address).value
+    return _words(address, 1)[0]
 
 
 def _object_at(address):
     return ctypes.cast(address, ctypes.py_object).value
 
 
-_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
+_MEMORY_IS_KNOWN = (
+    ctypes is not None and sys.implementation.name == "cpython" and struct.calcsize("P") == 8
+    and "t" not in getattr(sys, "abiflags", "") and not hasattr(sys, "gettotalrefcount")
+)
+_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880}.get(sys.version_info[:2])
+# Since 3.13 the values lie behind the object, and stay its own when a dictionary is laid over them.
+VALUES_ARE_INLINE = sys.version_info >= (3, 13)
+TYPE_HAS_MANAGED_DICT = 1 << 4
+TYPE_HAS_INLINE_VALUES = 1 << 2
+_basicsize_of = type.__dict__["__basicsize__"].__get__
 
 
 def _read_cached_keys(t):
@@ -936,36 +997,50 @@ def _read_cached_keys(t):
     table = _word(id(t) + _KEYS_OFFSET)
     if not table:
         return []
-    index_bytes_log2 = ctypes.c_uint8.from_address(table + 9).value
-    kind = ctypes.c_uint8.from_address(table + 10).value
+    _, index_bytes_log2, kind = ctypes.string_at(table + 8, 3)
     count = _word(table + 24)
     if kind == 0 or count > 1 << 16 or index_bytes_log2 > 24:
         return []
     entries = table + 32 + (1 << index_bytes_log2)
-    keys = (_word(entries + 16 * index) for index in range(count))
-    return [_object_at(key) for key in keys if key]
+    return [_object_at(key) if key else None for key in _words(entries, 2 * count)[::2]]
+
+
+class _ValuesLayout:
+    """Where the objects of a class keep the values of their attributes when they have no dictionary of them."""
+
+    def __init__(self, t):
+        self.inline = _basicsize_of(t) if VALUES_ARE_INLINE and _flags_of(t) & TYPE_HAS_INLINE_VALUES else 0
+
+    def read(self, o, count):
+        """Addresses by their place in the class's names; 0 is none."""
+        if VALUES_ARE_INLINE:
+            if not self.inline:
+                return ()
+            capacity, _, _, is_valid = ctypes.string_at(id(o) + self.inline, 4)
+            return _words(id(o) + self.inline + 8, min(count, capacity)) if is_valid else ()
+        if sys.version_info >= (3, 12):
+            word = _word(id(o) - 24)
+            return _words(word + 1, count) if word & 1 else ()
+        values = _word(id(o) - 32)
+        return _words(values, count) if values else ()
 
 
 class _Probe:
     def __init__(self):
-        self.first_probe = 1
-        self.second_probe = 2
+        self.first_probe = 1.5
+        self.second_probe = ()
 
 
 def _can_read_keys():
-    if ctypes is None or _KEYS_OFFSET is None or sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
+    """Whether memory has what it should, asked of an object whose attributes are known."""
+    if not _MEMORY_IS_KNOWN or _KEYS_OFFSET is None or not _flags_of(_Probe) & TYPE_HAS_MANAGED_DICT:
         return False
-    if getattr(sys, "abiflags", "").find("t") >= 0 or hasattr(sys, "gettotalrefcount"):
-        return False
-    _Probe()
-    return _read_cached_keys(_Probe) == ["first_probe", "second_probe"]
+    probe = _Probe()
+    values = list(_ValuesLayout(_Probe).read(probe, 2))
+    return _read_cached_keys(_Probe) == ["first_probe", "second_probe"] and values == [id(probe.first_probe), id(probe.second_probe)]
 
 
-_keys_are_readable = sys.version_info >= (3, 11) and _can_read_keys()
-
-
-def _cached_keys(t):
-    return _read_cached_keys(t) if _keys_are_readable else None
+_keys_are_readable = _can_read_keys()
 
 
 _LOCALS_OFFSET = {(3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72}.get(sys.version_info[:2])
@@ -981,14 +1056,12 @@ def _read_locals(frame):
     if sys.version_info >= (3, 11):
         start = _word(id(frame) + 24) + _LOCALS_OFFSET
     names = _local_names(frame.f_code)
-    words = (ctypes.c_size_t * len(names)).from_address(start)
+    words = _words(start, len(names))
     return [(name, _object_at(word)) for name, word in zip(names, words) if word]
 
 
 def _can_read_locals():
-    if ctypes is None or _LOCALS_OFFSET is None or sys.implementation.name != "cpython" or struct.calcsize("P") != 8:
-        return False
-    if hasattr(sys, "gettotalrefcount"):
+    if not _MEMORY_IS_KNOWN or _LOCALS_OFFSET is None:
         return False
 
     def probe(argument, other=2):
@@ -1003,6 +1076,13 @@ def _can_read_locals():
 
 _locals_are_readable = sys.version_info < (3, 13) and _can_read_locals()
 
+# The frame lies in the generator since 3.11.
+_GENERATOR_LOCALS = {(3, 11): 80 + 72, (3, 12): 72 + 72, (3, 13): 72 + 72}.get(sys.version_info[:2])
+_CODE_OF_GENERATOR = {
+    id(types.GeneratorType): types.GeneratorType.__dict__["gi_code"].__get__,
+    id(types.CoroutineType): types.CoroutineType.__dict__["cr_code"].__get__,
+    id(types.AsyncGeneratorType): types.AsyncGeneratorType.__dict__["ag_code"].__get__,
+}
 CODE_IS_OPTIMIZED = 1
 
 
@@ -1028,7 +1108,7 @@ def _own_ids():
         if type(module) is types.ModuleType and _module_dict_of(module) is names:
             own.add(id(module))
     # Every module and function refers to these, and they are everybody's.
-    builtin_names = sys.modules["builtins"].__dict__
+    builtin_names = builtins.__dict__
     waiting = [value for value in list(names.values()) if value is not builtin_names]
     while waiting:
         value = waiting.pop()
@@ -1036,31 +1116,27 @@ def _own_ids():
             continue
         kind = type(value)
         if kind is types.FunctionType and value.__globals__ is names:
-            own.add(id(value))
-            waiting += [r for r in gc.get_referents(value) if r is not names and r is not builtin_names and type(r) in (types.CodeType, tuple, dict)]
-            waiting += [cell for cell in value.__closure__ or ()]
+            parts = [value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__]
         elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
-            own.add(id(value))
-            waiting += [c for c in gc.get_referents(value) if type(c) in (types.CodeType, tuple, frozenset)]
-        elif kind is type and value.__dict__.get("__module__") == __name__:
-            own.add(id(value))
-            for reference in gc.get_referents(value):
-                if type(reference) in (dict, tuple):
-                    own.add(id(reference))
-                    if type(reference) is dict and "__module__" in reference:
-                        waiting += reference.values()
-        elif kind in (types.GetSetDescriptorType, types.MemberDescriptorType) and value.__objclass__.__module__ == __name__:
-            own.add(id(value))
-        elif kind is type(_own_cell):
-            own.add(id(value))
-        elif kind in (tuple, list, dict, set, frozenset) and value != () and value is not sys.modules:
-            own.add(id(value))
-            items = list(value.values()) if kind is dict else list(value)
-            waiting += [item for item in items if type(item) in (types.FunctionType, tuple)]
+            parts = [part for part in _parts_of_code(value).values() if type(part) is tuple]
+        elif kind is type and _entry(_entries(value), "__module__") == __name__:
+            namespace = [r for r in gc.get_referents(value) if type(r) is dict]
+            parts = [_mro_of(value), _bases_of(value), *namespace, *weakref.getweakrefs(value)]
+        elif kind in (types.GetSetDescriptorType, types.MemberDescriptorType) and id(value.__objclass__) in own:
+            parts = []
+        elif kind in (types.MethodWrapperType, types.CellType):
+            parts = gc.get_referents(value) if kind is not types.MethodWrapperType else []
+        elif kind in (tuple, list, set, frozenset) and value:
+            parts = list(value)
+        elif kind is dict and value is not builtin_names and value is not sys.modules:
+            parts = list(value.values())
+        elif kind in (weakref.ref, functools.partial):
+            parts = []
+        else:
+            continue
+        own.add(id(value))
+        waiting += parts
     return own
-
-
-_own_cell = (lambda cell: lambda: cell)(0).__closure__[0]
 
 
 # About the process and its files.
