@@ -284,10 +284,10 @@ class _Capture:
 
     def _follow(self, addresses, objects, following):
         """Notes what is referenced for the first time."""
-        new = set(addresses).difference(self.seen)
+        found = dict(zip(addresses, objects))
+        new = found.keys() - self.seen
         if new:
             self.seen |= new
-            found = dict(zip(addresses, objects))
             following.extend(map(found.__getitem__, new))
 
     def finish(self):
