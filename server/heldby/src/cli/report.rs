@@ -19,7 +19,7 @@ Examples:
   heldby report 1.heldby 2.heldby 3.heldby     a series, oldest first
   heldby report .heldby/app-4711               all dumps of a folder
   heldby report dumps --format json | jq '.findings[].access_path'
-  heldby report dumps --map /srv/app=.         dumps of another machine, where the program lay in /srv/app
+  heldby report dumps --map /srv/app=.         dumps of another machine: it lay in /srv/app
   heldby report dumps --fail-on warning        exit code 1 when something leaks, for CI")]
 pub(super) struct Arguments {
     /// Dumps, oldest first; a folder stands for its dumps

@@ -17,8 +17,8 @@ use crate::report_text;
 /// Run a Python program, dump its heap as it goes, then report
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The program must be Python, started in any way: its Python children join. It runs as it would without heldby; its exit
-code is heldby's. Growth is proven by three dumps or more.
+The program must be Python, started in any way; its Python children join. It runs as it would
+without heldby, and its exit code is heldby's. Growth is proven by three dumps or more.
 
 Examples:
   heldby run -- python app.py
