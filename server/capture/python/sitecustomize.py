@@ -10,20 +10,13 @@ import sys
 def _join():
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != folder]
-    try:
-        _start_agent(folder)
-    except Exception as error:
-        sys.stderr.write("heldby: this process is not dumped: %s\n" % error)
-    # The import system wants to find a module of this name when this one is done: another's, or this one.
-    this = sys.modules.pop("sitecustomize", None)
-    try:
-        import sitecustomize  # noqa: F401: the program's own
-    except ImportError as error:
-        if error.name != "sitecustomize":
-            raise
-    finally:
-        if this is not None:
-            sys.modules.setdefault("sitecustomize", this)
+    sys.path_importer_cache.pop(folder, None)
+    # Any Python may come by here, among them ones that the agent cannot serve, and that have nothing to hear of it.
+    if sys.version_info >= (3, 8) and sys.implementation.name == "cpython":
+        try:
+            _start_agent(folder)
+        except Exception as error:
+            sys.stderr.write("heldby: this process is not dumped: %s\n" % error)
 
 
 def _start_agent(folder):
@@ -32,19 +25,22 @@ def _start_agent(folder):
     specification = spec_from_file_location("heldby_agent", os.path.join(folder, "heldby_agent.py"))
     agent = module_from_spec(specification)
     sys.modules["heldby_agent"] = agent
-    written = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        specification.loader.exec_module(agent)
-    finally:
-        sys.dont_write_bytecode = written
+    specification.loader.exec_module(agent)
     path = os.path.join(folder, "heldby_run.py")
     with open(path, encoding="utf-8") as file:
         exec(compile(file.read(), agent.__file__, "exec"), agent.__dict__)
     environment = os.environ
     agent.start_interval_dumps(
-        environment["HELDBY_RUN_DIR"], float(environment["HELDBY_RUN_EVERY"]), int(environment["HELDBY_RUN_DUMPS"])
+        environment["HELDBY_RUN_DIR"],
+        float(environment["HELDBY_RUN_EVERY"]),
+        int(environment["HELDBY_RUN_DUMPS"]),
+        os.path.join(folder, "processes"),
     )
 
 
 _join()
+# Functions would keep this module alive, and so in the dumps.
+del _join, _start_agent
+# Where the program has no such module, the import fails, and so does that of this one: as it would without heldby.
+sys.modules.pop("sitecustomize", None)
+import sitecustomize  # noqa: E402, F401: the program's own

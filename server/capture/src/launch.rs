@@ -39,6 +39,7 @@ pub enum LaunchError {
 pub struct Launch {
     bootstrap: tempfile::TempDir,
     folder: PathBuf,
+    is_new: bool,
     settings: Settings,
 }
 
@@ -52,6 +53,7 @@ impl Launch {
             let path = path.to_owned();
             move |source| LaunchError::Io { path, source }
         };
+        let is_new = !settings.folder.exists();
         fs::create_dir_all(&settings.folder).map_err(at(&settings.folder))?;
         let folder = fs::canonicalize(&settings.folder).map_err(at(&settings.folder))?;
         let bootstrap = tempfile::Builder::new()
@@ -73,6 +75,7 @@ impl Launch {
         Ok(Self {
             bootstrap,
             folder,
+            is_new,
             settings,
         })
     }
@@ -80,6 +83,36 @@ impl Launch {
     /// Where the processes' folders come to stand: absolute.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// That folder was not there before.
+    pub fn folder_is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// The folders of the processes that have begun a dump so far, in that order.
+    pub fn processes(&self) -> Vec<PathBuf> {
+        let record = fs::read(self.bootstrap.path().join("processes")).unwrap_or_default();
+        let lines = record.split(|byte| *byte == b'\n');
+        lines
+            .filter(|line| !line.is_empty())
+            .filter_map(path_of)
+            .collect()
+    }
+
+    /// Removes what a process that was killed had begun to write. It must have ended.
+    pub fn remove_unfinished(&self, pid: u32) {
+        let end = format!(".heldby.{pid}.part");
+        for folder in self.processes() {
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(&end))
+            {
+                // What cannot be removed is no dump either.
+                let _ = fs::remove_file(entry.path());
+            }
+            // Only if it is empty.
+            let _ = fs::remove_dir(&folder);
+        }
     }
 
     /// What to set in the program's environment. `python_path` is the PYTHONPATH that it would have had.
@@ -90,9 +123,11 @@ impl Launch {
         &self,
         python_path: Option<OsString>,
     ) -> Result<Vec<(&'static str, OsString)>, LaunchError> {
-        let rest = python_path.unwrap_or_default();
         let own = self.bootstrap.path().to_owned();
-        let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&rest)))?;
+        // An empty PYTHONPATH is none; an empty part of one is the working folder.
+        let rest = python_path.filter(|path| !path.is_empty());
+        let rest = rest.iter().flat_map(std::env::split_paths);
+        let path = std::env::join_paths(std::iter::once(own).chain(rest))?;
         Ok(vec![
             ("PYTHONPATH", path),
             ("HELDBY_RUN_DIR", self.folder.clone().into_os_string()),
@@ -103,4 +138,16 @@ impl Launch {
             ("HELDBY_RUN_DUMPS", self.settings.keep.to_string().into()),
         ])
     }
+}
+
+#[cfg(unix)]
+fn path_of(bytes: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(bytes)))
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: &[u8]) -> Option<PathBuf> {
+    // Python encodes paths in UTF-8 here.
+    std::str::from_utf8(bytes).ok().map(PathBuf::from)
 }

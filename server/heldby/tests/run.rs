@@ -230,3 +230,176 @@ fn an_interval_must_be_more_than_nothing() {
         err(&output)
     );
 }
+
+#[test]
+fn the_modules_and_paths_of_the_program_are_as_without_heldby() {
+    let shown = "import sys\nprint([path for path in sys.path], 'sitecustomize' in sys.modules)\n";
+    let place = Place::new(&[]);
+    std::fs::create_dir(place.0.path().join("app")).unwrap();
+    std::fs::write(place.0.path().join("app/app.py"), shown).unwrap();
+    for python_path in [None, Some(""), Some("/one:/two")] {
+        let mut alone = Command::new("python3");
+        let mut joined = Command::new(env!("CARGO_BIN_EXE_heldby"));
+        joined.args(["run", "--", "python3"]);
+        let [alone, joined] = [&mut alone, &mut joined].map(|command| {
+            command
+                .arg("app/app.py")
+                .current_dir(place.0.path())
+                .env_remove("PYTHONPATH")
+                .envs(python_path.map(|path| ("PYTHONPATH", path)));
+            out(&command.output().unwrap())
+        });
+        assert_eq!(
+            joined.lines().next(),
+            alone.lines().next(),
+            "{python_path:?}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fork_during_a_dump_gives_a_child_without_the_dumps_state() {
+    let program = "\
+import gc, os, time
+big = [[i] for i in range(100000)]
+failed = 0
+for _ in range(8):
+    time.sleep(0.13)
+    child = os.fork()
+    if child == 0:
+        is_enabled = gc.isenabled()
+        # Only `big` itself has so many: what a dump had in hand is not kept by the child.
+        large = [o for o in gc.get_objects() if type(o) is list and len(o) > 90000]
+        os._exit(0 if is_enabled and len(large) == 1 else 1)
+    failed += os.waitpid(child, 0)[1] != 0
+print('failed', failed)
+";
+    let place = Place::new(&[("app.py", program)]);
+    // Longer than the child takes to look: its own first dump is not the one that is looked for.
+    let output = place.run(&["--every", "0.4", "--dumps", "1"], &["python3", "app.py"]);
+    assert!(out(&output).starts_with("failed 0\n"), "{}", out(&output));
+    let said = err(&output);
+    assert!(
+        said.lines()
+            .all(|line| line.starts_with("heldby: the dumps are in")),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn children_of_multiprocessing_dump_at_exit() {
+    let program = "\
+import multiprocessing, os
+def work():
+    print(os.getpid(), flush=True)
+if __name__ == '__main__':
+    for method in 'fork', 'spawn', 'forkserver':
+        child = multiprocessing.get_context(method).Process(target=work)
+        child.start()
+        child.join()
+";
+    let place = Place::new(&[("app.py", program)]);
+    let output = place.run(&[], &["python3", "app.py"]);
+    let processes = place.processes();
+    for pid in out(&output).lines().take(3) {
+        let dumps: Vec<usize> = processes
+            .iter()
+            .filter(|(name, _)| name.contains(&format!("-{pid}-")))
+            .map(|(_, dumps)| *dumps)
+            .collect();
+        assert_eq!(dumps, [1], "{pid} of {processes:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_was_there_stays_in_git() {
+    let place = Place::new(&[("app.py", "")]);
+    place.run(&["--dir", "."], &["python3", "app.py"]);
+    assert!(!place.0.path().join(".gitignore").exists());
+}
+
+#[test]
+fn a_process_keeps_its_folder() {
+    let place = Place::new(&[(
+        "app.py",
+        "import glob, sys, time\nwhile not glob.glob('.heldby/*/*.heldby'):\n    time.sleep(0.01)\nsys.argv[0] = 'other'\n",
+    )]);
+    place.run(&["--every", "0.2"], &["python3", "app.py"]);
+    let processes = place.processes();
+    assert_eq!(processes.len(), 1, "{processes:?}");
+    assert!(processes[0].0.starts_with("app-"), "{processes:?}");
+    assert!(processes[0].1 > 1, "{processes:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_that_becomes_another_program_gets_another_folder_and_report() {
+    let program = "\
+import glob, os, sys, time
+if len(sys.argv) == 1:
+    while not glob.glob('.heldby/*/*.heldby'):
+        time.sleep(0.01)
+    os.execv(sys.executable, [sys.executable, 'app.py', 'again'])
+";
+    let place = Place::new(&[("app.py", program)]);
+    let output = place.run(&["--every", "0.2"], &["python3", "app.py"]);
+    assert_eq!(place.processes().len(), 2, "{:?}", place.processes());
+    assert_eq!(
+        out(&output).matches("\nprocess ").count() + 1,
+        2,
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
+fn other_runs_in_the_same_folder_are_not_reported() {
+    let place = Place::new(&[("one.py", "import time\ntime.sleep(1.5)\n"), ("two.py", "")]);
+    let outputs = std::thread::scope(|scope| {
+        ["one.py", "two.py"]
+            .map(|program| scope.spawn(|| place.run(&[], &["python3", program])))
+            .map(|run| out(&run.join().unwrap()))
+    });
+    for output in outputs {
+        assert_eq!(output.matches(" of process ").count(), 1, "{output}");
+    }
+    assert_eq!(place.processes().len(), 2);
+}
+
+#[test]
+fn the_exit_code_is_the_programs_when_its_dumps_cannot_be_read() {
+    let program = "\
+import glob, os, time
+while not glob.glob('.heldby/*/*.heldby'):
+    time.sleep(0.01)
+for dump in glob.glob('.heldby/*/*.heldby'):
+    open(dump, 'w').close()
+os._exit(7)
+";
+    let place = Place::new(&[("app.py", program)]);
+    let output = place.run(&["--every", "0.5"], &["python3", "app.py"]);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(
+        err(&output).contains("the file is empty"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_program_had_begun_to_write_is_removed() {
+    let program = "\
+import glob, os, signal
+big = [[i] for i in range(500000)]
+while not glob.glob('.heldby/*/*.part'):
+    pass
+os.kill(os.getpid(), signal.SIGKILL)
+";
+    let place = Place::new(&[("app.py", program)]);
+    let output = place.run(&["--every", "0.1"], &["python3", "app.py"]);
+    assert_eq!(output.status.code(), Some(137));
+    assert_eq!(place.processes(), []);
+}

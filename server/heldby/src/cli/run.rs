@@ -1,11 +1,12 @@
 //! `heldby run`: runs a program, dumps its heap as it goes, then reports.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,6 +14,9 @@ use heldby_capture::{Launch, Settings};
 
 use crate::analysis::{ReportOptions, analyse};
 use crate::report_text;
+
+/// Exit code of what an interrupt ends: 128 and the signal.
+const INTERRUPTED: i32 = 130;
 
 /// Run a Python program, dump its heap as it goes, then report
 #[derive(Debug, clap::Args)]
@@ -52,35 +56,55 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         keep: arguments.dumps as usize,
     };
     let launch = Launch::prepare(settings)?;
-    keep_out_of_git(launch.folder());
-    let before = folders_of(launch.folder());
-    // An interrupt from the terminal reaches the program by itself: it decides, and the report still comes.
-    ctrlc::set_handler(|| {}).context("could not wait for interrupts")?;
+    if launch.folder_is_new() {
+        keep_out_of_git(launch.folder());
+    }
+    let has_ended = Arc::new(AtomicBool::new(false));
+    // An interrupt from the terminal reaches the program by itself: it decides, and the report still comes. The report
+    // itself can be interrupted.
+    let program_has_ended = Arc::clone(&has_ended);
+    let interrupted = move || {
+        if program_has_ended.load(Ordering::SeqCst) {
+            std::process::exit(INTERRUPTED);
+        }
+    };
+    ctrlc::set_handler(interrupted).context("could not wait for interrupts")?;
     let status = start(&launch, &arguments.program)?;
-    let after = folders_of(launch.folder());
-    report(
-        launch.folder(),
-        &after.difference(&before).cloned().collect::<Vec<_>>(),
-    )?;
+    has_ended.store(true, Ordering::SeqCst);
+    let processes = launch.processes();
+    let folder = launch.folder().to_owned();
+    // Its files go before the report, which an interrupt may end.
+    drop(launch);
+    if let Err(error) = report(&folder, &processes) {
+        // The exit code is the program's all the same.
+        super::complain(&error);
+    }
     Ok(exit_code(status))
 }
 
+/// Runs the program to its end.
 fn start(launch: &Launch, program: &[OsString]) -> Result<ExitStatus> {
     let (name, arguments) = program.split_first().context("no program was given")?;
     let environment = launch.environment(std::env::var_os("PYTHONPATH"))?;
     let mut command = Command::new(name);
     command.args(arguments).envs(environment);
-    command
-        .status()
-        .with_context(|| format!("{} could not be started", name.to_string_lossy()))
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("{} could not be started", name.to_string_lossy()))?;
+    let status = child.wait().context("could not wait for the program")?;
+    launch.remove_unfinished(child.id());
+    Ok(status)
 }
 
 fn report(folder: &Path, processes: &[PathBuf]) -> Result<()> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for process in processes {
+    let mut dumps: Vec<Vec<PathBuf>> = Vec::new();
+    for process in processes.iter().filter(|process| process.exists()) {
+        let mut paths = Vec::new();
         super::report::add_dumps_of(process, &mut paths, false)?;
+        dumps.push(paths);
     }
-    if paths.is_empty() {
+    dumps.retain(|paths| !paths.is_empty());
+    if dumps.is_empty() {
         let words = "\
 heldby: no dump was taken. What may be the reason:
   - the program is not Python, or not CPython 3.8 or later;
@@ -91,7 +115,14 @@ heldby: no dump was taken. What may be the reason:
         let _ = write!(anstream::stderr(), "{words}");
         return Ok(());
     }
-    let reports = analyse(&paths, &ReportOptions::default(), &|_| {})?;
+    let mut reports = Vec::new();
+    // Folder by folder: a process that turned into another program (`exec`) has two, and they are no series.
+    for paths in &dumps {
+        match analyse(paths, &ReportOptions::default(), &|_| {}) {
+            Ok(found) => reports.extend(found),
+            Err(error) => super::complain(&error),
+        }
+    }
     super::print(&report_text::to_text(&reports))?;
     let again = format!(
         "heldby: the dumps are in {}; `heldby report` reads them again\n",
@@ -108,14 +139,6 @@ fn keep_out_of_git(folder: &Path) {
         // Without it the dumps are untracked files: a nuisance, not a failure.
         let _ = fs::write(path, "*\n");
     }
-}
-
-fn folders_of(folder: &Path) -> BTreeSet<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.is_dir())
-        .collect()
 }
 
 fn exit_code(status: ExitStatus) -> ExitCode {
