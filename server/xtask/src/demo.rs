@@ -53,6 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let demo = Demo::prepare(heldby, &interpreter)?;
     let dumps = demo.take_dumps()?;
     if options.check {
+        demo.check_unconfigured()?;
         demo.check(&dumps)
     } else {
         demo.report(&dumps)
@@ -189,6 +190,16 @@ impl Demo {
     }
 
     /// Python of the demo's environment, with the application's settings.
+    /// A capture asks nothing of objects that would answer with code of their own: Django's settings, not configured.
+    fn check_unconfigured(&self) -> Result<()> {
+        let mut script = self.python();
+        script
+            .arg(self.sources.join("unconfigured.py"))
+            .arg(self.agent())
+            .arg(self.dumps().join("unconfigured.dump"));
+        process::run_quietly(&mut script).map(|_| ())
+    }
+
     fn python(&self) -> Command {
         let mut command = self.python.command();
         command.current_dir(self.gallery());
