@@ -27,8 +27,9 @@ import time
 import types
 import weakref
 from array import array
-from itertools import chain
+from itertools import chain, compress, islice, repeat
 from itertools import count as count_from
+from operator import is_, not_
 
 try:
     import ctypes
@@ -145,20 +146,20 @@ class _Sections:
         self.compress = compress and zlib is not None
         self.count = 0
         self.objects = 0
-        self.strings = {}
-        self.new_strings = []
+        # A text that is not in the table gets the next row.
+        self.strings = collections.defaultdict(count_from().__next__)
+        self.written_strings = 0
         self.shapes = {}
         self.new_shapes = []
         file.write(b"\x89HELDBY\n" + struct.pack("<HHI", 1, 0, 0))
 
     def string(self, text):
         """The row of a text. Kept as bytes: keeping the text itself would change the reference count of the program's key."""
-        text = str.encode(text, "utf-8", "surrogatepass")
-        row = self.strings.get(text)
-        if row is None:
-            row = self.strings[text] = len(self.strings)
-            self.new_strings.append(text)
-        return row
+        return self.strings[str.encode(text, "utf-8", "surrogatepass")]
+
+    def rows_of_strings(self, texts):
+        """The same for many."""
+        return column32(map(self.strings.__getitem__, map(str.encode, texts, repeat("utf-8"), repeat("surrogatepass"))))
 
     def shape(self, references):
         """The row of a tuple of (kind, name) pairs."""
@@ -169,8 +170,10 @@ class _Sections:
         return row
 
     def flush_tables(self):
-        if self.new_strings:
-            texts, self.new_strings = self.new_strings[:], []
+        new_strings = len(self.strings) - self.written_strings
+        if new_strings:
+            texts = list(islice(reversed(self.strings), new_strings))[::-1]
+            self.written_strings = len(self.strings)
             self._write(b"STRS", [struct.pack("<I", len(texts)), column32(map(len, texts)), b"".join(texts)])
         if self.new_shapes:
             shapes, self.new_shapes = self.new_shapes, []
@@ -234,6 +237,7 @@ class _Capture:
         self.seen = set()
         self.named_keys = set()
         self.classes = {}
+        self.declarations = {}
         self.module_namespaces = set()
         self.files = set()
         self.side_effects = collections.Counter()
@@ -255,12 +259,11 @@ class _Capture:
         roots = [sys.modules, *frames, builtins.__dict__]
         kinds = [1] + [2] * len(frames) + [3]
         out.write(b"ROOT", _counted(len(roots), column64(map(id, roots)), column32(kinds)))
-        known = set(map(id, level))
-        level.extend(o for o in roots if id(o) not in known)
-        del known, frames, roots
-        # In place: a second list would add to every reference count.
-        level[:] = [o for o in level if id(o) not in self.own]
         self.seen.update(self.own, map(id, level))
+        self._follow(list(map(id, roots)), roots, level)
+        del frames, roots
+        # In place: a second list would add to every reference count.
+        level[:] = compress(level, map(not_, map(self.own.__contains__, map(id, level))))
         while level:
             level = self._level(level)
         self.threads = None
@@ -284,11 +287,11 @@ class _Capture:
 
     def _follow(self, addresses, objects, following):
         """Notes what is referenced for the first time."""
-        found = dict(zip(addresses, objects))
-        new = found.keys() - self.seen
-        if new:
-            self.seen |= new
-            following.extend(map(found.__getitem__, new))
+        unseen = list(compress(objects, map(not_, map(self.seen.__contains__, addresses))))
+        if unseen:
+            found = dict(zip(map(id, unseen), unseen))
+            self.seen.update(found)
+            following.extend(found.values())
 
     def finish(self):
         self._source_files()
@@ -315,6 +318,13 @@ class _Capture:
             known.write(self, known, group, following)
         else:
             self._fields(known, group, following)
+
+    def declared(self, t):
+        """What `_declared` says of a class, kept for those that inherit from it."""
+        known = self.declarations.get(id(t))
+        if known is None:
+            known = self.declarations[id(t)] = _declared(t, self.out.string)
+        return known
 
     def _meet(self, t):
         """Notes a type and writes its row."""
@@ -365,17 +375,20 @@ class _Capture:
         self.out.write(b"DICT", [struct.pack("<II", len(group), 0), lengths, _little(self._foreign(key_ids)), _little(self._foreign(value_ids))])
 
     def _name_keys(self, key_ids, keys):
-        new = set(key_ids).difference(self.named_keys)
-        if not new:
+        unnamed = list(compress(keys, map(not_, map(self.named_keys.__contains__, key_ids))))
+        if not unnamed:
             return
-        self.named_keys |= new
-        by_id = dict(zip(key_ids, keys))
-        named = list(map(by_id.__getitem__, new))
-        texts = [(id(key), key) for key in named if type(key) is str]
-        integers = [key for key in named if type(key) is int and -(1 << 63) <= key < 1 << 63]
+        named = dict(zip(map(id, unnamed), unnamed))
+        del unnamed
+        self.named_keys.update(named)
+        texts = list(compress(named.values(), map(is_, map(type, named.values()), repeat(str))))
+        integers = compress(named.values(), map(is_, map(type, named.values()), repeat(int)))
+        integers = [key for key in integers if -(1 << 63) <= key < 1 << 63]
         if texts:
-            rows = column32([self.out.string(text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + "\u2026") for _, text in texts])
-            self.out.write(b"KEYS", _counted(len(texts), column64(address for address, _ in texts), rows))
+            addresses = _little(_ids(texts))
+            if max(map(len, texts)) > KEY_LENGTH:
+                texts = [text if len(text) <= KEY_LENGTH else text[:KEY_LENGTH] + "\u2026" for text in texts]
+            self.out.write(b"KEYS", _counted(len(addresses), addresses, self.out.rows_of_strings(texts)))
         if integers:
             self.out.write(b"KEYI", _counted(len(integers), _little(_ids(integers)), _little(array("q", integers))))
 
@@ -565,9 +578,9 @@ class _Class:
         self.string = capture.out.string
         # A type that the interpreter has not made ready has no order yet.
         mro = _mro_of(t) or (t,)
-        namespaces = [[(name, value) for name, value in _entries(k) if type(name) is str] for k in mro]
-        self.sizes = _sizes_of(namespaces)
-        own = namespaces[0]
+        declared = [capture.declared(k) for k in mro]
+        self.sizes = _sizes_of([measure for measure, _ in declared])
+        own = _entries(t)
         self.module = _entry(own, "__module__") if _flags_of(t) & TYPE_IS_HEAP else _module_of(t)
         self.module = self.module if type(self.module) is str else None
         line = _entry(own, "__firstlineno__")
@@ -580,16 +593,11 @@ class _Class:
         self.layout = None
         self.code_of = None
         if not is_exact:
-            self._find_names(t, mro, namespaces)
+            self.members = [member for _, members in declared for member in members]
+            self._find_names(t, mro)
 
-    def _find_names(self, t, mro, namespaces):
+    def _find_names(self, t, mro):
         self.has_namespace = _dictoffset_of(t) != 0
-        for k, names in zip(mro, namespaces):
-            for name, member in names:
-                if type(member) is types.MemberDescriptorType:
-                    self._add_member(member.__name__, member)
-                elif name in _GETTERS.get(id(k), ()):
-                    self._add_member(name, member)
         if _keys_are_readable and _flags_of(t) & TYPE_HAS_MANAGED_DICT:
             self.names = [(ATTRIBUTE, self.string(name)) if type(name) is str else (OTHER, NO_STRING) for name in _read_cached_keys(t)]
             self.layout = _ValuesLayout(t)
@@ -597,9 +605,6 @@ class _Class:
             self.is_plain = not self.members and all(k is object or _flags_of(k) & TYPE_IS_HEAP for k in mro)
         if _MEMORY_IS_KNOWN and _GENERATOR_LOCALS is not None:
             self.code_of = _CODE_OF_GENERATOR.get(id(t))
-
-    def _add_member(self, name, member):
-        self.members.append(((SLOT, self.string(name)), functools.partial(type(member).__get__, member)))
 
     def columns(self, group):
         """For each slot the address of what each object has in it, 0 for nothing."""
@@ -636,6 +641,26 @@ class _Class:
         return (OTHER, NO_STRING)
 
 
+def _declared(t, string):
+    """What a class declares: how its objects are measured (None: as those of its base), and its slots as (label, getter).
+
+    A `__sizeof__` of the program's is not kept, which would add to its reference count: `NotImplemented` stands for it.
+    """
+    getters = _GETTERS.get(id(t), ())
+    measure, members = None, []
+    for name, value in _entries(t):
+        # A key of another type could have its own idea of equality.
+        if type(name) is not str:
+            continue
+        if type(value) is types.MemberDescriptorType:
+            members.append(((SLOT, string(value.__name__)), functools.partial(type(value).__get__, value)))
+        elif name in getters:
+            members.append(((SLOT, string(name)), functools.partial(type(value).__get__, value)))
+        elif name == "__sizeof__":
+            measure = value if type(value) is types.MethodDescriptorType else NotImplemented
+    return measure, members
+
+
 def _entries(t):
     namespace = _namespace_of(t)
     return () if namespace is None else namespace.items()
@@ -663,15 +688,15 @@ def _address(get, o):
         return 0
 
 
-def _sizes_of(namespaces):
-    """How objects of a class are measured: as the interpreter does, also where a class would measure itself."""
-    for names in namespaces:
-        measure = _entry(names, "__sizeof__")
+def _sizes_of(measures):
+    """How objects of a class are measured, from the `__sizeof__` of its bases: as the interpreter does, also where a class would
+    measure itself."""
+    for measure in measures:
         if measure is None:
             continue
         if type(measure) is types.MethodDescriptorType:
             break
-        own = next(found for found in (_entry(more, "__sizeof__") for more in namespaces) if type(found) is types.MethodDescriptorType)
+        own = next(found for found in measures if type(found) is types.MethodDescriptorType)
         return lambda group: [own(o) + (16 if gc.is_tracked(o) else 0) for o in group]
     return lambda group: map(sys.getsizeof, group)
 
