@@ -49,6 +49,15 @@ pub(crate) enum Key {
     Integer(StringId),
 }
 
+/// A further reference, of a `LINK` section.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) source: u64,
+    pub(crate) target: u64,
+    pub(crate) kind: u32,
+    pub(crate) name: u32,
+}
+
 pub(crate) enum PassError {
     Io(io::Error),
     TooLarge(TooLarge),
@@ -91,6 +100,7 @@ pub(crate) struct NamesPass {
     pub(crate) header: Map<String, Value>,
     pub(crate) source_files: Vec<SourceFile>,
     pub(crate) roots: Vec<(u64, RootKind)>,
+    pub(crate) links: Vec<Link>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) repeated: u64,
     lines: FxHashMap<StringId, Vec<u32>>,
@@ -113,6 +123,7 @@ impl NamesPass {
             header: Map::new(),
             source_files: Vec::new(),
             roots: Vec::new(),
+            links: Vec::new(),
             problems: Vec::new(),
             repeated: 0,
             lines: FxHashMap::default(),
@@ -240,10 +251,30 @@ impl NamesPass {
                     .filter_map(|(address, kind)| Some((address, RootKind::from_code(kind)?)));
                 self.roots.extend(known);
             }
+            b"LINK" => self.links(body)?,
             b"TYPE" | b"CODE" | b"FUNC" | b"MODU" | b"FRAM" => self.names(&section.tag.0, body)?,
             // A section of a later minor version.
             _ => {}
         }
+        Ok(())
+    }
+
+    fn links(&mut self, mut body: Body<'_>) -> Result<(), SectionError> {
+        let count = body.count()?;
+        let (sources, targets) = (body.column64(count)?, body.column64(count)?);
+        let (kinds, names) = (body.column32(count)?, body.column32(count)?);
+        body.end()?;
+        let ends = sources.iter().zip(targets.iter());
+        let labels = kinds.iter().zip(names.iter());
+        let links = ends
+            .zip(labels)
+            .map(|((source, target), (kind, name))| Link {
+                source,
+                target,
+                kind,
+                name,
+            });
+        self.links.extend(links);
         Ok(())
     }
 

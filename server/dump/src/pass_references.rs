@@ -2,12 +2,12 @@
 
 use std::io::{self, Read, Seek};
 
-use heldby_heap::{Label, ReferenceBuilder, ReferenceKind};
+use heldby_heap::{HeapBuilder, Label, ReferenceBuilder, ReferenceKind};
 use rustc_hash::FxHashMap;
 
 use crate::Problem;
 use crate::body::{Body, Column64, Short};
-use crate::pass_names::{Block, Key, Shapes};
+use crate::pass_names::{Block, Key, Link, Shapes};
 use crate::section::{Section, SectionReader};
 
 /// Bit 8 of a kind: the reference restates others.
@@ -18,7 +18,32 @@ pub(crate) struct ReferencesPass {
     pub(crate) shapes: Shapes,
     pub(crate) keys: FxHashMap<u64, Key>,
     pub(crate) references: ReferenceBuilder,
+    /// Further references, the last object's first.
+    pub(crate) links: Vec<ResolvedLink>,
     pub(crate) problems: Vec<Problem>,
+}
+
+/// A reference of a `LINK` section whose source is an object of the dump.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResolvedLink {
+    row: u32,
+    link: Link,
+}
+
+/// Resolves the sources of further references, and orders them by these, last first. A source that is not in the dump is
+/// left out: its number is the second value.
+pub(crate) fn resolved(links: Vec<Link>, builder: &HeapBuilder) -> (Vec<ResolvedLink>, u64) {
+    let count = links.len();
+    let mut resolved: Vec<ResolvedLink> = links
+        .into_iter()
+        .filter_map(|link| {
+            let row = builder.row_of(link.source)?;
+            Some(ResolvedLink { row, link })
+        })
+        .collect();
+    resolved.sort_by_key(|resolved| std::cmp::Reverse(resolved.row));
+    let lost = count - resolved.len();
+    (resolved, lost as u64)
 }
 
 /// One section's rows, cut into columns: object by object in the block's order.
@@ -66,9 +91,23 @@ impl ReferencesPass {
             for columns in &mut rows {
                 emit(columns, &mut self.references, &self.shapes, &self.keys);
             }
+            self.add_links();
             self.references.end_object();
         }
         Ok(())
+    }
+
+    /// Adds the further references of the object at hand.
+    fn add_links(&mut self) {
+        let row = self.references.ended_objects();
+        while let Some(next) = self.links.pop_if(|next| next.row as usize <= row) {
+            if next.row as usize == row {
+                let Link {
+                    target, kind, name, ..
+                } = next.link;
+                self.references.reference(target, label_of(kind, name));
+            }
+        }
     }
 
     fn rows<'a>(
@@ -134,6 +173,17 @@ impl ReferencesPass {
     }
 }
 
+/// The label that a kind and a name of the format stand for.
+fn label_of(code: u32, name: u32) -> Label {
+    let kind = ReferenceKind::from_code(code & !DESCRIBED).filter(|kind| kind.is_of_the_format());
+    let label = Label::new(kind.unwrap_or(ReferenceKind::Other), name);
+    if code & DESCRIBED == 0 {
+        label
+    } else {
+        label.described()
+    }
+}
+
 /// Adds the references that one section has for the object at hand.
 fn emit(
     rows: &mut Rows<'_>,
@@ -183,17 +233,7 @@ fn emit(
                 .and_then(|shape| shapes.row(shape))
                 .unwrap_or_default();
             for (&(code, name), target) in row.iter().zip(targets) {
-                let kind = ReferenceKind::from_code(code & !DESCRIBED)
-                    .filter(|kind| *kind <= ReferenceKind::Stack);
-                let label = Label::new(kind.unwrap_or(ReferenceKind::Other), name);
-                references.reference(
-                    target,
-                    if code & DESCRIBED == 0 {
-                        label
-                    } else {
-                        label.described()
-                    },
-                );
+                references.reference(target, label_of(code, name));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use heldby_heap::{Cancel, Heap};
 
 use crate::pass_names::NamesPass;
-use crate::pass_references::ReferencesPass;
+use crate::pass_references::{ReferencesPass, resolved};
 use crate::section::{MAGIC, PREAMBLE_BYTES, SectionReader};
 use crate::{DumpError, Header, MAJOR_VERSION, Problem, SourceFile};
 
@@ -59,14 +59,17 @@ pub fn read(path: &Path, cancel: &Cancel) -> Result<Dump, DumpError> {
         header,
         source_files,
         roots,
+        links,
         problems,
         repeated,
         ..
     } = names;
+    let (links, lost_links) = resolved(links, &builder);
     let mut references = ReferencesPass {
         shapes,
         keys,
         references: builder.references(),
+        links,
         problems,
     };
     for block in &blocks {
@@ -81,10 +84,9 @@ pub fn read(path: &Path, cancel: &Cancel) -> Result<Dump, DumpError> {
     if repeated > 0 {
         problems.push(Problem::Repeated { count: repeated });
     }
-    if references.dangling() > 0 {
-        problems.push(Problem::Dangling {
-            count: references.dangling(),
-        });
+    let dangling = references.dangling() + lost_links;
+    if dangling > 0 {
+        problems.push(Problem::Dangling { count: dangling });
     }
     cancel.check()?;
     let heap = references.finish(&roots);

@@ -9,8 +9,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use heldby_dump::{Codec, Dump, DumpError, DumpWriter, Tag, read, read_header};
-use heldby_heap::Cancel;
+use heldby_dump::{Codec, Dump, DumpError, DumpWriter, Problem, Tag, read, read_header};
+use heldby_heap::{Cancel, Reference, ReferenceKind};
 use proptest::prelude::*;
 
 fn words(numbers: &[u32]) -> Vec<u8> {
@@ -182,6 +182,55 @@ fn each_dictionary_has_its_own_entries() {
         [targets(0x100), targets(0x200), targets(0x300)],
         [[0x400, 0x500], [0x410, 0x510], [0x400, 0x520]]
     );
+}
+
+/// Address, kind and whether it is described, of each reference of the object at `address`.
+fn references_of(dump: &Dump, address: u64) -> Vec<(u64, ReferenceKind, bool)> {
+    let owner = dump
+        .heap
+        .objects()
+        .find(|object| dump.heap.address(*object) == address)
+        .unwrap();
+    let row = |reference: Reference| {
+        let label = reference.label;
+        (
+            dump.heap.address(reference.target),
+            label.kind(),
+            label.is_described(),
+        )
+    };
+    dump.heap.references(owner).map(row).collect()
+}
+
+#[test]
+fn further_references_join_those_of_their_source() {
+    const NO_NAME: u32 = u32::MAX;
+    let mut writer = DumpWriter::new(Vec::new(), Codec::None).unwrap();
+    let mut section = |tag: &[u8; 4], body: Vec<u8>| writer.section(Tag(*tag), &body).unwrap();
+    section(b"HEAD", b"{}".to_vec());
+    // They may come before the objects that they are about; one is of no object of the dump.
+    let (sources, targets) = (longs(&[0x200, 0x100, 0x999]), longs(&[0x100, 0x300, 0x100]));
+    let (kinds, names) = (words(&[19, 256 + 22, 20]), words(&[NO_NAME; 3]));
+    section(
+        b"LINK",
+        [words(&[3, 0]), sources, targets, kinds, names].concat(),
+    );
+    section(b"OBJS", objects(2, &[0x100, 0x200]));
+    section(b"ITEM", [words(&[3, 2, 1, 0]), longs(&[0x200])].concat());
+    section(b"OBJS", objects(4, &[0x300]));
+    let dump = read_bytes(&writer.finish(3).unwrap()).unwrap();
+    assert_eq!(
+        references_of(&dump, 0x100),
+        [
+            (0x200, ReferenceKind::ListItem, false),
+            (0x300, ReferenceKind::Context, true)
+        ]
+    );
+    assert_eq!(
+        references_of(&dump, 0x200),
+        [(0x100, ReferenceKind::Iterates, false)]
+    );
+    assert_eq!(dump.problems, [Problem::Dangling { count: 1 }]);
 }
 
 #[test]

@@ -257,11 +257,13 @@ fn to_source(binding: &NamedBinding) -> Binding {
             name: name(),
             on_class: true,
         },
-        BindingKind::InstanceAttribute | BindingKind::Slot => Binding::Attribute {
-            classes: classes(),
-            name: name(),
-            on_class: false,
-        },
+        BindingKind::InstanceAttribute | BindingKind::Slot | BindingKind::ThreadLocal => {
+            Binding::Attribute {
+                classes: classes(),
+                name: name(),
+                on_class: false,
+            }
+        }
         BindingKind::DefaultArgument => Binding::Default {
             function: function(),
             parameter: name(),

@@ -196,7 +196,8 @@ impl HeapBuilder {
         self.row_of(address).map(|row| self.types[row as usize])
     }
 
-    fn row_of(&self, address: u64) -> Option<u32> {
+    /// How many objects were added before the one at an address.
+    pub fn row_of(&self, address: u64) -> Option<u32> {
         self.by_address
             .find(hash(address), |row| {
                 self.addresses[*row as usize] == address

@@ -1,6 +1,6 @@
 //! What a reference is called: its kind and its name in 32 bits.
 
-/// The kinds of reference; the numbers up to 18 are those of the dump format (`FORMAT.md`).
+/// The kinds of reference; the numbers up to 22 are those of the dump format (`FORMAT.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ReferenceKind {
@@ -42,16 +42,24 @@ pub enum ReferenceKind {
     Machinery = 17,
     /// On a frame's evaluation stack.
     Stack = 18,
+    /// From an iterator to what it goes over.
+    Iterates = 19,
+    /// From a view (of a dictionary, a mapping, a buffer) to what it shows.
+    View = 20,
+    /// From a thread-local object to the namespace of one thread.
+    ThreadLocal = 21,
+    /// From a context variable to a value that some context has for it.
+    Context = 22,
     /// Value of a dictionary under an integer key; value: string (its decimal digits).
-    DictValueOfInteger = 19,
+    DictValueOfInteger = 23,
     /// Value of a dictionary under any other key; value: type index of the key.
-    DictValueOfOther = 20,
+    DictValueOfOther = 24,
     /// From the synthetic root; value: [`RootKind`].
-    Root = 21,
+    Root = 25,
 }
 
 impl ReferenceKind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 26] = [
         Self::Other,
         Self::Attribute,
         Self::Slot,
@@ -71,6 +79,10 @@ impl ReferenceKind {
         Self::Cache,
         Self::Machinery,
         Self::Stack,
+        Self::Iterates,
+        Self::View,
+        Self::ThreadLocal,
+        Self::Context,
         Self::DictValueOfInteger,
         Self::DictValueOfOther,
         Self::Root,
@@ -79,6 +91,11 @@ impl ReferenceKind {
     /// The kind with this number, if there is one.
     pub fn from_code(code: u32) -> Option<Self> {
         Self::ALL.get(code as usize).copied()
+    }
+
+    /// Whether a dump can name it; the others are made while one is read.
+    pub fn is_of_the_format(self) -> bool {
+        self <= Self::Context
     }
 
     /// Whether the label's value is a row of the string table.

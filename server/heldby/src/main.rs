@@ -5,8 +5,11 @@
 mod analysis;
 mod cli;
 mod disk;
+mod refcount_words;
+mod referrers;
 mod report_json;
 mod report_text;
+mod stat;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,8 @@ pub enum BindingKind {
     FunctionCache,
     /// An attribute of a function.
     FunctionAttribute,
+    /// An attribute of a thread-local object, in one thread.
+    ThreadLocal,
 }
 
 impl BindingKind {
@@ -40,6 +42,7 @@ impl BindingKind {
             Self::Local => "local",
             Self::FunctionCache => "function-cache",
             Self::FunctionAttribute => "function-attribute",
+            Self::ThreadLocal => "thread-local",
         }
     }
 }
@@ -157,7 +160,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
             classes = resolution_order(heap, owner);
             classes.extend(resolution_order_of_type(heap, heap.type_index(owner)));
         }
-        BindingKind::InstanceAttribute | BindingKind::Slot => {
+        BindingKind::InstanceAttribute | BindingKind::Slot | BindingKind::ThreadLocal => {
             classes = resolution_order_of_type(heap, heap.type_index(owner))
         }
         BindingKind::ModuleGlobal => {}
@@ -223,10 +226,13 @@ fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKin
     if names.module_of.contains_key(&dictionary) {
         return Some((BindingKind::ModuleGlobal, dictionary));
     }
-    let above = links
-        .get(at + 1)
-        .filter(|above| above.kind == ReferenceKind::Namespace)?;
+    let above = links.get(at + 1)?;
     let owner = above.referrer;
+    match above.kind {
+        ReferenceKind::Namespace => {}
+        ReferenceKind::ThreadLocal => return Some((BindingKind::ThreadLocal, owner)),
+        _ => return None,
+    }
     let kind = if names.type_objects.contains_key(&owner) {
         BindingKind::ClassAttribute
     } else if names.functions.contains_key(&owner) {
@@ -324,7 +330,7 @@ pub(crate) fn named_function(heap: &Heap, function: ObjectId) -> Option<NamedFun
 }
 
 /// The function that a frame (or a generator, a coroutine) runs.
-fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFunction> {
+pub(crate) fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFunction> {
     let names = heap.names();
     let code_of_references = || {
         heap.references(frame)
@@ -352,7 +358,7 @@ fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFunction> {
 }
 
 /// The function that a caching wrapper was put around.
-fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
+pub(crate) fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
     let is_wrapped = |name: u32| heap.text(StringId(name)) == "__wrapped__";
     let direct = heap.references(wrapper).map(|reference| reference.target);
     let in_namespace = heap

@@ -14,13 +14,14 @@ pub struct Chains {
 }
 
 /// The price of naming a reference in a chain, at most [`MAX_PRICE`].
-fn price(label: Label) -> u32 {
+pub(crate) fn price(label: Label) -> u32 {
     use ReferenceKind::*;
     match label.kind() {
-        Namespace | CellContents => 0,
+        Namespace | CellContents | ThreadLocal => 0,
         Attribute | Slot | DictValue | DictValueOfInteger | DictValueOfOther => 2,
         ListItem | TupleItem | DequeItem | SetMember | Cache => 2,
         Default | KeywordDefault | FreeVariable => 2,
+        Iterates | View | Context => 2,
         DictKey => 3,
         Local => 4,
         Other => 6,

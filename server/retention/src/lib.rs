@@ -11,6 +11,7 @@
 //! Whole-heap passes: four for dominators (predecessors counted and filled, semidominators, sizes), one for chains, one for
 //! patterns.
 
+mod access_path;
 mod analysis;
 mod binding;
 mod chains;
@@ -18,8 +19,11 @@ mod dominators;
 mod growth;
 mod holding;
 mod known;
+mod located;
 mod pattern_tree;
 mod patterns;
+mod refcounts;
+mod referrers;
 mod territory;
 mod written;
 
@@ -29,5 +33,11 @@ pub use chains::Chains;
 pub use dominators::Dominators;
 pub use growth::{PatternCounts, PatternKey};
 pub use holding::{Holding, Hop, How, holdings};
+pub use located::{PathError, objects_at};
 pub use patterns::{Pattern, PatternId, Patterns, Step};
+pub use refcounts::RefcountAccount;
+pub use referrers::{
+    Breadth, Paths, Referrer, ReferrerKind, ReferrerNode, ReferrerTree, Referrers,
+    ReferrersOfObject, TreeLimits,
+};
 pub use territory::{Territories, Territory};

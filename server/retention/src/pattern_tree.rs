@@ -61,7 +61,14 @@ pub(crate) fn step_of(
         Attribute => Step::Name(name),
         Slot => Step::Slot(name),
         // A dictionary that was reached as a namespace holds names; any other holds entries.
-        DictValue if matches!(above.step, Step::Through | Step::Module(_)) => Step::Name(name),
+        DictValue
+            if matches!(
+                above.step,
+                Step::Through | Step::Module(_) | Step::ThreadLocal
+            ) =>
+        {
+            Step::Name(name)
+        }
         ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger
         | DictValueOfOther => Step::Item,
         DictKey => Step::Key,
@@ -69,6 +76,10 @@ pub(crate) fn step_of(
         Default | KeywordDefault => Step::Default(name),
         Local => Step::Local(name),
         Cache => Step::Cache,
+        Iterates => Step::Next,
+        View => Step::View,
+        ThreadLocal => Step::ThreadLocal,
+        Context => Step::Context,
         Type => Step::Machinery(StringId::NONE),
         Machinery => Step::Machinery(name),
         Stack | Other => Step::Other,
@@ -86,6 +97,8 @@ impl Step {
                 | Self::Key
                 | Self::FreeVariable(_)
                 | Self::Local(_)
+                | Self::Next
+                | Self::View
                 | Self::Other
         ) || matches!(self, Self::Machinery(_) | Self::Frame(_))
     }
@@ -108,6 +121,10 @@ impl Step {
             Self::Cache => (13, StringId::NONE),
             Self::Machinery(name) => (14, name),
             Self::Other => (15, StringId::NONE),
+            Self::Next => (16, StringId::NONE),
+            Self::View => (17, StringId::NONE),
+            Self::ThreadLocal => (18, StringId::NONE),
+            Self::Context => (19, StringId::NONE),
         };
         hasher.write_u8(number);
         hasher.write(heap.text(name).as_bytes());

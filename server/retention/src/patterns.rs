@@ -50,6 +50,14 @@ pub enum Step {
     Local(StringId),
     /// Entries of a caching function.
     Cache,
+    /// What an iterator goes over.
+    Next,
+    /// What a view shows.
+    View,
+    /// One thread's names of a thread-local object.
+    ThreadLocal,
+    /// A value of a context variable.
+    Context,
     /// What says nothing about who holds.
     Machinery(StringId),
     /// Not named.

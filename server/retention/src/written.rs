@@ -2,8 +2,17 @@
 
 use heldby_heap::{Heap, ObjectId, ReferenceKind};
 
+use crate::access_path::{Step, python_text, without_locals, written};
 use crate::binding::{Link, binding_at, named_function};
 use crate::{Hop, PatternId, Patterns};
+
+/// Whether what the link leads to is a dictionary of names.
+fn is_to_a_namespace(link: &Link) -> bool {
+    matches!(
+        link.kind,
+        ReferenceKind::Namespace | ReferenceKind::ThreadLocal
+    )
+}
 
 /// Writes chains of one heap.
 #[derive(Clone, Copy)]
@@ -17,23 +26,19 @@ impl Writer<'_> {
     /// path leads through one object only, its key is written as it is; else `[*]`.
     pub(crate) fn path(&self, links: &[Link], from: usize, id: PatternId) -> String {
         let is_single = self.singles(links, id);
-        let mut steps: Vec<String> = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
         for (at, link) in links.iter().enumerate().skip(from) {
             if let Some(anchor) = self.anchor(link) {
-                return Self::written(anchor, steps);
+                return written(&anchor, steps.iter().rev());
             }
             let above = links.get(at + 1);
             let exact = at > 0 && is_single.get(at).copied().unwrap_or_default();
-            steps.push(self.step(link, above, exact));
+            steps.push(match link.kind {
+                ReferenceKind::ThreadLocal => Step::OfThread,
+                _ => self.step(link, above, exact).into(),
+            });
         }
-        Self::written("<native>".to_owned(), steps)
-    }
-
-    fn written(anchor: String, steps: Vec<String>) -> String {
-        steps.into_iter().rev().fold(anchor, |mut path, step| {
-            path.push_str(&step);
-            path
-        })
+        written("<native>", steps.iter().rev())
     }
 
     /// For each link whether it is the only one at its access path.
@@ -71,7 +76,7 @@ impl Writer<'_> {
         };
         let bound = binding_at(heap, std::slice::from_ref(link), 0)?;
         let function = bound.function?;
-        let qualname = function.qualname.replace(".<locals>", "");
+        let qualname = without_locals(&function.qualname);
         let anchor = format!("{}.{qualname}.{binding}", function.module);
         Some(if bound.name.is_empty() {
             anchor
@@ -83,10 +88,10 @@ impl Writer<'_> {
     fn step(&self, link: &Link, above: Option<&Link>, exact: bool) -> String {
         use ReferenceKind::*;
         let name = self.heap.text(link.name);
-        let referrer_is_namespace = above.is_some_and(|above| above.kind == Namespace)
+        let referrer_is_namespace = above.is_some_and(is_to_a_namespace)
             || self.heap.names().module_of.contains_key(&link.referrer);
         match link.kind {
-            Namespace | CellContents | Root => String::new(),
+            Namespace | ThreadLocal | CellContents | Root => String::new(),
             DictValue if referrer_is_namespace => format!(".{name}"),
             Attribute | Machinery => format!(".{name}"),
             Slot => match name {
@@ -121,7 +126,7 @@ impl Writer<'_> {
             ListItem | TupleItem | DequeItem => format!("[{}]", link.name.0),
             DictValueOfInteger => format!("[{name}]"),
             DictValue
-                if above.is_none_or(|above| above.kind != Namespace)
+                if !above.is_some_and(is_to_a_namespace)
                     && !self.heap.names().module_of.contains_key(&link.referrer) =>
             {
                 format!("[{}]", python_text(name))
@@ -138,8 +143,11 @@ impl Writer<'_> {
             Local => format!(".<local>.{name}"),
             Cache => ".<cache>".to_owned(),
             Type => ".__class__".to_owned(),
+            Iterates => ".<next>".to_owned(),
+            View => ".<view>".to_owned(),
+            Context => ".<context>".to_owned(),
             Other | Stack => ".?".to_owned(),
-            Namespace | CellContents | Root => String::new(),
+            Namespace | ThreadLocal | CellContents | Root => String::new(),
         }
     }
 
@@ -164,9 +172,8 @@ impl Writer<'_> {
                 at += 1;
                 continue;
             }
-            let through = above.filter(|above| {
-                above.kind == ReferenceKind::Namespace && link.kind == ReferenceKind::DictValue
-            });
+            let through = above
+                .filter(|above| is_to_a_namespace(above) && link.kind == ReferenceKind::DictValue);
             let referrer = through.map_or(link.referrer, |above| above.referrer);
             hops.push(Hop {
                 object: self.object(referrer),
@@ -202,30 +209,4 @@ impl Writer<'_> {
         }
         self.heap.type_name(self.heap.type_index(object))
     }
-}
-
-/// A text as Python writes it.
-fn python_text(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut written = String::with_capacity(text.len() + 2);
-    written.push(quote);
-    for character in text.chars() {
-        match character {
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            character if character == quote => written.extend(['\\', character]),
-            character if character.is_control() => {
-                written.push_str(&format!("\\x{:02x}", character as u32))
-            }
-            character => written.push(character),
-        }
-    }
-    written.push(quote);
-    written
 }

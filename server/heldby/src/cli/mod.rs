@@ -1,8 +1,11 @@
 //! The command line: what there is to call, and what its exit codes mean.
 
 mod agent;
+mod progress;
+mod referrers;
 mod report;
 mod run;
+mod stat;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -29,6 +32,8 @@ Examples:
                                        heldby_agent.dump(\"1.heldby\") at three moments
   heldby report 1.heldby 2.heldby 3.heldby
                                        what grew between them, and the lines that keep it
+  heldby referrers 3.heldby --type Photo
+                                       who holds these objects
 
 Exit codes: 0 done, 1 warnings found with --fail-on warning, 2 could not.";
 
@@ -36,7 +41,9 @@ Exit codes: 0 done, 1 warnings found with --fail-on warning, 2 could not.";
 enum Command {
     Agent(agent::Arguments),
     Report(report::Arguments),
+    Referrers(referrers::Arguments),
     Run(run::Arguments),
+    Stat(stat::Arguments),
 }
 
 /// Does what the command line asks.
@@ -47,7 +54,9 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Referrers(arguments) => referrers::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Stat(arguments) => stat::run(&arguments),
     }
 }
 

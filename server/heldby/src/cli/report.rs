@@ -1,14 +1,13 @@
 //! `heldby report`: the findings of one dump, or of a series.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use heldby_finding::Severity;
 
 use super::WARNINGS_FOUND;
+use super::progress::Progress;
 use crate::analysis::{ReportOptions, analyse};
 use crate::{report_json, report_text};
 
@@ -127,35 +126,4 @@ pub(super) fn add_dumps_of(
         }
     }
     Ok(())
-}
-
-/// Says on stderr what is being done: only to a person at a terminal, and only when it takes long.
-struct Progress {
-    started: Instant,
-    is_terminal: bool,
-}
-
-const QUIET: Duration = Duration::from_secs(1);
-/// To the line's start, and clear it.
-const CLEAR: &str = "\r\x1b[2K";
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            is_terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn say(&self, message: &str) {
-        if self.is_terminal && self.started.elapsed() > QUIET {
-            let _ = write!(std::io::stderr(), "{CLEAR}{message} …");
-        }
-    }
-
-    fn clear(&self) {
-        if self.is_terminal && self.started.elapsed() > QUIET {
-            let _ = write!(std::io::stderr(), "{CLEAR}");
-        }
-    }
 }
