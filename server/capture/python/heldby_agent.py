@@ -409,7 +409,7 @@ class _Capture:
 
     def _fields(self, known, group, following):
         """Objects of a class: names for what `gc.get_referents` gives, which is each reference that the object owns."""
-        references = list(map(gc.get_referents, group))
+        references = known.references_of(group)
         flat = list(chain.from_iterable(references))
         targets = _ids(flat)
         self._follow(targets, flat, following)
@@ -473,18 +473,18 @@ class _Capture:
         for label, column in columns:
             if column[row]:
                 names.setdefault(column[row], []).append(label)
-        for label, address in known.values_of(o):
+        for label, address in known.values_of(o, references):
             names.setdefault(address, []).append(label)
         labels = []
         has_namespace = False
         for reference in references:
             named = names.get(id(reference))
             if named:
-                labels.append((named.pop(0), reference))
+                label = named.pop(0)
+            elif id(reference) in items:
                 continue
-            if id(reference) in items:
-                continue
-            label = known.label(reference)
+            else:
+                label = known.label(reference)
             if label[0] == NAMESPACE:
                 if has_namespace:
                     label = (OTHER, NO_STRING)
@@ -603,22 +603,34 @@ class _Class:
             self.layout = _ValuesLayout(t)
             # Such an object references its values in their order, then its dictionary if it has one, then its type.
             self.is_plain = not self.members and all(k is object or _flags_of(k) & TYPE_IS_HEAP for k in mro)
-        if _MEMORY_IS_KNOWN and _GENERATOR_LOCALS is not None:
-            self.code_of = _CODE_OF_GENERATOR.get(id(t))
+        if _frames_are_readable and FRAMES_ARE_APART:
+            self.code_of = _GENERATORS.get(id(t))
+
+    def references_of(self, group):
+        """What each object references."""
+        references = list(map(gc.get_referents, group))
+        if self.layout is not None and self.layout.inline and _dictionaries_are_hidden:
+            return _with_hidden_dictionaries(group, references)
+        return references
 
     def columns(self, group):
         """For each slot the address of what each object has in it, 0 for nothing."""
         return [(label, _addresses(get, group)) for label, get in self.members]
 
-    def values_of(self, o):
-        """(label, address) of the attributes or locals that an object keeps without a dictionary."""
+    def values_of(self, o, references):
+        """(label, address) of what an object has that is found in memory: the candidates for names of its references."""
         if self.names:
-            return [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
-        if self.code_of is not None:
-            code = self.code_of(o)
-            names = _local_names(code) if code is not None else []
-            words = _words(id(o) + _GENERATOR_LOCALS, len(names))
-            return [((LOCAL, self.string(name)), address) for name, address in zip(names, words) if address]
+            values = [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
+            if VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
+                # Before the values: one of them may be the dictionary itself.
+                values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
+            return values
+        if self.code_of is not None and types.FunctionType in map(type, references):
+            # It has its function until it ends; then its frame is forgotten.
+            return [
+                ((kind, self.string(name) if name else NO_STRING), address)
+                for kind, name, address in _generator_parts(o, self.code_of(o))
+            ]
         return []
 
     def shape_of_all(self, capture, references, flat):
@@ -928,15 +940,10 @@ def _write_frames(capture, known, group, following):
     out = capture.out
     string = out.string
     machinery = {name: (MACHINERY, string(name)) for name in ("f_back", "f_code", "f_globals", "f_builtins")}
+    threads = capture.threads or {}
     rows = []
     for frame in group:
-        row = []
-        local_variables = _frame_locals(frame, capture)
-        if local_variables is None:
-            row.append(((NAMESPACE, NO_STRING), frame.f_locals))
-            local_variables = ()
-        for name, value in local_variables:
-            row.append(((LOCAL, string(name)), value))
+        row = _frame_parts(frame, capture, id(frame) in threads)
         for name in machinery:
             value = getattr(frame, name)
             if value is not None and id(value) not in capture.own:
@@ -946,10 +953,41 @@ def _write_frames(capture, known, group, following):
         row += [((STACK, NO_STRING), value) for value in gc.get_referents(frame) if id(value) not in known_ids]
         rows.append(row)
     capture.labelled(group, rows, following)
-    threads = capture.threads or {}
     out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(id(frame.f_code) for frame in group),
                                 column64(threads.get(id(frame), 0) for frame in group),
                                 column32(frame.f_lineno or 0 for frame in group)))
+
+
+def _frame_parts(frame, capture, is_running):
+    """(label, target) of a frame's local variables, or of the dictionary that it has in place of them, and of its stack."""
+    string = capture.out.string
+    is_optimized = frame.f_code.co_flags & CODE_IS_OPTIMIZED
+    if not _frames_are_readable:
+        local_variables = frame.f_locals
+        if not is_optimized:
+            return [((NAMESPACE, NO_STRING), local_variables)]
+        if type(local_variables) is dict:
+            capture.side_effects["frame_locals_read"] += 1
+        return [((LOCAL, string(name)), value) for name, value in local_variables.items()]
+    # What runs is written with the first objects, which all live until they are written.
+    reading = _FrameReading(frame, capture.seen if is_running else ())
+    owned_elsewhere = reading.owned_by_a_generator()
+    # The frame object of a generator that waits owns nothing.
+    owns = is_running or bool(reading.owned)
+    row = []
+    namespace = None if is_optimized else reading.namespace()
+    if namespace is not None:
+        row.append(((NAMESPACE, NO_STRING), namespace))
+    for name, value, is_owned in reading.local_variables():
+        described = 0 if owns and is_owned and id(value) not in owned_elsewhere else DESCRIBED
+        row.append(((LOCAL | described, string(name)), value))
+    if is_running:
+        for value, is_owned in reading.stack():
+            row.append(((STACK | (0 if is_owned and id(value) not in owned_elsewhere else DESCRIBED), NO_STRING), value))
+        function = reading.function()
+        if function is not None:
+            row.append(((MACHINERY, string("function")), function))
+    return row
 
 
 _EXACT = {}
@@ -991,25 +1029,27 @@ def _writer_for(t, mro):
     return None, False
 
 
-# What only memory knows: names of attributes kept without a dictionary, and locals of running frames.
-
-def _words(address, count):
-    return array("Q", ctypes.string_at(address, 8 * count))
-
-
-def _word(address):
-    return _words(address, 1)[0]
-
-
-def _object_at(address):
-    return ctypes.cast(address, ctypes.py_object).value
-
+# What only memory knows: names of attributes kept without a dictionary, and locals of frames.
 
 _MEMORY_IS_KNOWN = (
     ctypes is not None and sys.implementation.name == "cpython" and struct.calcsize("P") == 8
     and "t" not in getattr(sys, "abiflags", "") and not hasattr(sys, "gettotalrefcount")
 )
-_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880}.get(sys.version_info[:2])
+if _MEMORY_IS_KNOWN:
+    # All memory, as words and as references. One step of the interpreter reads a word, or takes a reference to the object that
+    # a word points to: no other thread can come between the reading and the taking.
+    _WORDS = (ctypes.c_uint64 * (1 << 44)).from_address(0)
+    _OBJECTS = (ctypes.py_object * (1 << 44)).from_address(0)
+
+
+_MEMORY_TYPES = (type(_WORDS), type(_OBJECTS)) if _MEMORY_IS_KNOWN else ()
+
+
+def _words(address, count):
+    return _WORDS[address >> 3:(address >> 3) + count]
+
+
+_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
 # Since 3.13 the values lie behind the object, and stay its own when a dictionary is laid over them.
 VALUES_ARE_INLINE = sys.version_info >= (3, 13)
 TYPE_HAS_MANAGED_DICT = 1 << 4
@@ -1019,15 +1059,15 @@ _basicsize_of = type.__dict__["__basicsize__"].__get__
 
 def _read_cached_keys(t):
     """Names in `ht_cached_keys` (Include/cpython/object.h; the table: Include/internal/pycore_dict.h)."""
-    table = _word(id(t) + _KEYS_OFFSET)
+    table = _WORDS[id(t) + _KEYS_OFFSET >> 3]
     if not table:
         return []
-    _, index_bytes_log2, kind = ctypes.string_at(table + 8, 3)
-    count = _word(table + 24)
+    _, index_bytes_log2, kind = _WORDS[table + 8 >> 3].to_bytes(8, sys.byteorder)[:3]
+    count = _WORDS[table + 24 >> 3]
     if kind == 0 or count > 1 << 16 or index_bytes_log2 > 24:
         return []
-    entries = table + 32 + (1 << index_bytes_log2)
-    return [_object_at(key) if key else None for key in _words(entries, 2 * count)[::2]]
+    entries = table + 32 + (1 << index_bytes_log2) >> 3
+    return [_OBJECTS[entry] if _WORDS[entry] else None for entry in range(entries, entries + 2 * count, 2)]
 
 
 class _ValuesLayout:
@@ -1041,12 +1081,12 @@ class _ValuesLayout:
         if VALUES_ARE_INLINE:
             if not self.inline:
                 return ()
-            capacity, _, _, is_valid = ctypes.string_at(id(o) + self.inline, 4)
+            capacity, _, _, is_valid = _WORDS[id(o) + self.inline >> 3].to_bytes(8, sys.byteorder)[:4]
             return _words(id(o) + self.inline + 8, min(count, capacity)) if is_valid else ()
         if sys.version_info >= (3, 12):
-            word = _word(id(o) - 24)
+            word = _WORDS[id(o) - 24 >> 3]
             return _words(word + 1, count) if word & 1 else ()
-        values = _word(id(o) - 32)
+        values = _WORDS[id(o) - 32 >> 3]
         return _words(values, count) if values else ()
 
 
@@ -1068,59 +1108,235 @@ def _can_read_keys():
 _keys_are_readable = _can_read_keys()
 
 
-_LOCALS_OFFSET = {(3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72}.get(sys.version_info[:2])
+def _hides_dictionaries():
+    """Whether an object whose dictionary lies over its values references the values only, as 3.13 has it."""
+    if not _keys_are_readable or not VALUES_ARE_INLINE:
+        return False
+    probe = _Probe()
+    names = probe.__dict__
+    return _WORDS[id(probe) - 24 >> 3] == id(names) and not any(reference is names for reference in gc.get_referents(probe))
+
+
+_dictionaries_are_hidden = _hides_dictionaries()
+
+
+def _with_hidden_dictionaries(group, references):
+    """The references of each object, and its dictionary where the collector does not tell of it."""
+    for row, address in enumerate(map(id, group)):
+        place = address - 24 >> 3
+        word = _WORDS[place]
+        if word and word not in map(id, references[row]):
+            try:
+                references[row].append(_OBJECTS[place])
+            except ValueError:  # Gone between the two steps.
+                pass
+    return references
+
+
+# Where a frame keeps its parts. Since 3.11 the interpreter's own frame lies apart from the frame object, which has its address.
+FRAMES_ARE_APART = sys.version_info >= (3, 11)
+FRAME_ADDRESS_OFFSET = 24
+_LOCALS_OFFSET = {
+    (3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72, (3, 13): 72, (3, 14): 80, (3, 15): 80,
+}.get(sys.version_info[:2], 0)
+_NAMESPACE_OFFSET = {(3, 11): 24}.get(sys.version_info[:2], 40 if FRAMES_ARE_APART else 56)
+_FUNCTION_OFFSET = {(3, 11): 0}.get(sys.version_info[:2], 16)
+# Up to 3.13 how many places from the locals on are in use, -1 while that changes; then the address of their end, 0 while it changes.
+STACK_END_OFFSET = 64
+STACK_END_IS_AN_ADDRESS = sys.version_info >= (3, 14)
+# The lowest bit of such a reference says that it is borrowed, both that it is a number.
+REFERENCES_ARE_TAGGED = sys.version_info >= (3, 14)
+BORROWED, TAGS = 1, 3
+# A generator has its frame in itself since 3.11.
+_FRAME_IN_GENERATOR = {(3, 11): 80}.get(sys.version_info[:2], 72)
+CODE_IS_OPTIMIZED = 1
+CODE_IS_OF_A_GENERATOR = 0x20 | 0x80 | 0x200
 
 
 def _local_names(code):
-    cells = [name for name in code.co_cellvars if sys.version_info < (3, 11) or name not in code.co_varnames]
+    cells = [name for name in code.co_cellvars if not FRAMES_ARE_APART or name not in code.co_varnames]
     return [*code.co_varnames, *cells, *code.co_freevars]
 
 
-def _read_locals(frame):
-    start = id(frame) + _LOCALS_OFFSET
-    if sys.version_info >= (3, 11):
-        start = _word(id(frame) + 24) + _LOCALS_OFFSET
-    names = _local_names(frame.f_code)
-    words = _words(start, len(names))
-    return [(name, _object_at(word)) for name, word in zip(names, words) if word]
+def _frame_memory(frame, count):
+    """The address of a frame's memory, and its words, `count` of them behind the fixed part."""
+    count += _LOCALS_OFFSET >> 3
+    if not FRAMES_ARE_APART:
+        return id(frame), _words(id(frame), count)
+    place = id(frame) + FRAME_ADDRESS_OFFSET >> 3
+    # One expression that calls nothing of Python's: no other thread runs while it is worked out, so the frame stays where it is.
+    words = _WORDS[(start := _WORDS[place] >> 3):start + count]
+    return start << 3, words
 
 
-def _can_read_locals():
-    if not _MEMORY_IS_KNOWN or _LOCALS_OFFSET is None:
+def _frame_item(frame, place):
+    """What a frame references at one of its words, taken in one expression too. ValueError: nothing."""
+    if not FRAMES_ARE_APART:
+        return _OBJECTS[(id(frame) >> 3) + place]
+    start = id(frame) + FRAME_ADDRESS_OFFSET >> 3
+    return _OBJECTS[(_WORDS[start] >> 3) + place]
+
+
+def _without_tags(word):
+    """The address that a word of a frame has; 0: none."""
+    if REFERENCES_ARE_TAGGED:
+        return 0 if word & TAGS == TAGS else word & ~TAGS
+    return word
+
+
+def _object_at(address):
+    """The object at the address of one that is known to live."""
+    return ctypes.cast(address, ctypes.py_object).value
+
+
+class _FrameReading:
+    """One look at a frame's memory. `alive`: addresses of objects that live as long as this is used."""
+
+    def __init__(self, frame, alive):
+        code = frame.f_code
+        self.frame = frame
+        self.alive = alive
+        self.names = _local_names(code)
+        self.first = _LOCALS_OFFSET >> 3
+        self.address, self.words = _frame_memory(frame, len(self.names) + (code.co_stacksize if FRAMES_ARE_APART else 0))
+        self.owned = {id(reference): reference for reference in gc.get_referents(frame)}
+        self.values = None
+
+    def local_variables(self):
+        """(name, value, whether the frame owns the reference) of each that could be read."""
+        found = []
+        for place, name in enumerate(self.names, self.first):
+            value = self._value_at(place)
+            if value is not None:
+                found.append((name, *value))
+        return found
+
+    def _value_at(self, place):
+        """(what the frame references there, whether it owns the reference); None: nothing, or it could not be had safely."""
+        word = self.words[place]
+        address = _without_tags(word)
+        is_owned = not REFERENCES_ARE_TAGGED or not word & BORROWED
+        if not address:
+            return None
+        if address in self.owned:
+            return self.owned[address], is_owned
+        if address in self.alive:
+            return _object_at(address), is_owned
+        if not FRAMES_ARE_APART:
+            return None
+        if REFERENCES_ARE_TAGGED:
+            if self.values is None:
+                values = self.frame.f_locals.values() if self.frame.f_code.co_flags & CODE_IS_OPTIMIZED else ()
+                self.values = {id(value): value for value in values}
+            return (self.values[address], is_owned) if address in self.values else None
+        try:
+            return _frame_item(self.frame, place), True
+        except ValueError:  # It is empty by now.
+            return None
+
+    def stack(self):
+        """(value, whether the frame owns the reference) of what lies on the evaluation stack, as far as it is known to live, when
+        the frame says where its stack ends."""
+        if not FRAMES_ARE_APART:
+            return []
+        start, end = self.first + len(self.names), self.words[STACK_END_OFFSET >> 3]
+        if STACK_END_IS_AN_ADDRESS:
+            end = (end - self.address >> 3) if end else 0
+        else:
+            end = self.first + (end & 0xFFFFFFFF) if not end & 1 << 31 else 0
+        words = self.words[start:end] if start < end <= len(self.words) else ()
+        return [
+            (_object_at(_without_tags(word)), not REFERENCES_ARE_TAGGED or not word & BORROWED)
+            for word in words if _without_tags(word) in self.alive
+        ]
+
+    def function(self):
+        """The function that runs, if the frame has it and it is known to live; else None."""
+        address = _without_tags(self.words[_FUNCTION_OFFSET >> 3]) if FRAMES_ARE_APART else 0
+        return _object_at(address) if address in self.alive else None
+
+    def namespace(self):
+        """The dictionary of a frame that has one in place of variables; None when it is not to be had."""
+        place = _NAMESPACE_OFFSET >> 3
+        if self.words[place] in self.owned:
+            return self.owned[self.words[place]]
+        try:
+            return _frame_item(self.frame, place)
+        except ValueError:
+            return None
+
+    def owned_by_a_generator(self):
+        """Addresses of what the frame shows and its generator owns."""
+        generator = self.address - _FRAME_IN_GENERATOR
+        if FRAMES_ARE_APART and self.frame.f_code.co_flags & CODE_IS_OF_A_GENERATOR and generator in self.alive:
+            if _WORDS[generator + 8 >> 3] in _GENERATORS:
+                return set(map(id, gc.get_referents(_object_at(generator))))
+        return ()
+
+
+def _can_read_frames():
+    """Whether frames have their parts where they should, asked of frames whose parts are known."""
+    if not _MEMORY_IS_KNOWN or not _LOCALS_OFFSET:
         return False
+    other, items, namespace = object(), iter([1, 2]), {}
+    alive = {id(other), id(items)}
 
-    def probe(argument, other=2):
+    # What is found is handed on, and not the reading: a frame that has a reading of itself would be left for the collector.
+    def read():
+        reading = _FrameReading(sys._getframe(1), alive)
+        return {name: value for name, value, _ in reading.local_variables()}, reading.stack(), reading.function()
+
+    def read_namespace():
+        return id(_FrameReading(sys._getframe(1), alive).namespace())
+
+    def probe(argument, other):
         inside = lambda: argument
-        return dict(_read_locals(sys._getframe())), inside
+        alive.add(id(inside.__closure__[0]))
+        for _ in items:
+            return read(), inside
 
-    found, inside = probe("argument")
+    def generate():
+        kept = other
+        for _ in items:
+            yield kept
+
+    alive.add(id(probe))
+    (found, stack, function), inside = probe("argument", other)
     cell = found.get("argument")
-    contents = cell.cell_contents if type(cell) is type(inside.__closure__[0]) else cell
-    return contents == "argument" and found.get("other") == 2 and found.get("inside") is inside
+    if (cell.cell_contents if type(cell) is types.CellType else cell) != "argument":
+        return False
+    if found.get("other") is not other or found.get("inside") is not inside:
+        return False
+    exec("found = read()", {"read": read_namespace}, namespace)
+    if namespace["found"] != id(namespace):
+        return False
+    if not FRAMES_ARE_APART:
+        return True
+    generator = generate()
+    next(generator)
+    parts = _generator_parts(generator, generate.__code__)
+    wanted = [(LOCAL, "kept", id(other)), (LOCAL, "items", id(generate.__closure__[0])), (STACK, "", id(items))]
+    return function is probe and stack == [(items, True)] and all(part in parts for part in wanted)
 
 
-_locals_are_readable = sys.version_info < (3, 13) and _can_read_locals()
-
-# The frame lies in the generator since 3.11.
-_GENERATOR_LOCALS = {(3, 11): 80 + 72, (3, 12): 72 + 72, (3, 13): 72 + 72}.get(sys.version_info[:2])
-_CODE_OF_GENERATOR = {
+# Getters of the code that a generator runs, by its type.
+_GENERATORS = {
     id(types.GeneratorType): types.GeneratorType.__dict__["gi_code"].__get__,
     id(types.CoroutineType): types.CoroutineType.__dict__["cr_code"].__get__,
     id(types.AsyncGeneratorType): types.AsyncGeneratorType.__dict__["ag_code"].__get__,
 }
-CODE_IS_OPTIMIZED = 1
 
 
-def _frame_locals(frame, capture):
-    """Names and values of a function's locals; None for a module's or class's frame, whose locals are a dictionary."""
-    if not frame.f_code.co_flags & CODE_IS_OPTIMIZED:
-        return None
-    if _locals_are_readable:
-        return _read_locals(frame)
-    local_variables = frame.f_locals
-    if sys.version_info < (3, 13):
-        capture.side_effects["frame_locals_read"] += 1
-    return list(local_variables.items())
+def _generator_parts(generator, code):
+    """(kind, name, address) of what may be in the frame of a generator that has not ended; the stack's old contents too."""
+    names = _local_names(code)
+    words = _words(id(generator) + _FRAME_IN_GENERATOR + _LOCALS_OFFSET, len(names) + code.co_stacksize)
+    parts = [(LOCAL, name, _without_tags(word)) for name, word in zip(names, words)]
+    parts += [(STACK, "", _without_tags(word)) for word in words[len(names):]]
+    return [part for part in parts if part[2]]
+
+
+_frames_are_readable = _can_read_frames()
 
 
 # What belongs to the agent.
@@ -1144,9 +1360,12 @@ def _own_ids():
             parts = [value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__]
         elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
             parts = [part for part in _parts_of_code(value).values() if type(part) is tuple]
-        elif kind is type and _entry(_entries(value), "__module__") == __name__:
-            namespace = [r for r in gc.get_referents(value) if type(r) is dict]
+        elif _flags_of(kind) & TYPE_IS_TYPE and _entry(_entries(value), "__module__") == __name__:
+            # Those of ctypes keep theirs in a dictionary of their own kind.
+            namespace = [r for r in gc.get_referents(value) if dict in _mro_of(type(r))]
             parts = [_mro_of(value), _bases_of(value), *namespace, *weakref.getweakrefs(value)]
+            own.update(map(id, namespace))
+            parts += chain.from_iterable(map(dict.values, namespace))
         elif kind in (types.GetSetDescriptorType, types.MemberDescriptorType) and id(value.__objclass__) in own:
             parts = []
         elif kind in (types.MethodWrapperType, types.CellType):
@@ -1157,6 +1376,8 @@ def _own_ids():
             parts = list(value.values())
         elif kind in (weakref.ref, functools.partial):
             parts = []
+        elif kind in _MEMORY_TYPES:
+            parts = [kind]
         else:
             continue
         own.add(id(value))
