@@ -120,7 +120,6 @@ class Names(Case):
                 dump()
         """)
 
-    @unittest.skipIf(sys.version_info >= (3, 13), "the collector does not see a dictionary laid over inline values")
     def test_materialised_attributes(self):
         found = self.run_program("""
             class A:
@@ -336,8 +335,11 @@ class Names(Case):
             g, c = make([1]), work([2])
             held = next(g); c.send(None)
             say(held=id(held), generator=id(g), coroutine=id(c))
-            if sys.version_info >= (3, 11) and heldby_agent._locals_are_readable:
+            if sys.version_info >= (3, 11):
                 edge(g, "local", "held", held); edge(c, "local", "argument", c.cr_frame.f_locals["argument"])
+            else:
+                edge(g, "slot", "gi_frame", g.gi_frame); edge(g.gi_frame, "local", "held", held)
+                edge(c, "slot", "cr_frame", c.cr_frame); edge(c.cr_frame, "local", "argument", c.cr_frame.f_locals["argument"])
             dump()
         """)
 
@@ -568,13 +570,15 @@ class Counts(Case):
             samples = {}
             gc.collect()
             def measure():
-                # Held by the list, the loop's variable, the argument of the call.
+                # What the loop's variable and the argument of the call add to the list's reference; the argument may be borrowed.
+                for o in [object()]:
+                    added = sys.getrefcount(o) - 1
                 counts = {}
                 for o in keep:
-                    counts[id(o)] = sys.getrefcount(o) - 2
+                    counts[id(o)] = sys.getrefcount(o) - added
                     if type(o) is dict:
                         for k in o:
-                            counts[id(k)] = sys.getrefcount(k) - 2
+                            counts[id(k)] = sys.getrefcount(k) - added
                     del o
                 return counts
             say(counts=measure())
@@ -634,7 +638,7 @@ class Counts(Case):
         self.assertEqual([row for row in found.types.values() if row[0] == "heldby_agent"], [])
         self.assertEqual([row for row in found.modules if row[2] == "heldby_agent"], [])
         zero = sum(1 for o in found.objects.values() for e in o.edges if e.target == 0)
-        self.assertLess(zero, 12)
+        self.assertLess(zero, 16)
 
     def test_little_is_held_by_nobody(self):
         """Tracked objects that nothing in the dump references are the agent's own working set, or held by C code."""
@@ -670,7 +674,6 @@ class Counts(Case):
             say(before=before[0], after=after[0])
         """)
 
-    @unittest.skipIf(sys.version_info >= (3, 13), "the collector does not see a dictionary laid over inline values")
     def test_keys_left_out(self):
         found = self.run_program("""
             class A:
@@ -803,8 +806,7 @@ class Behaviour(Case):
         found = self.run_program("say(pid=os.getpid()); dump()")
         self.assertEqual(found.head["pid"], self.said["pid"])
         self.assertEqual(found.head["version"], "%d.%d.%d" % sys.version_info[:3])
-        if sys.version_info < (3, 13):
-            self.assertEqual(found.head["side_effects"], {})
+        self.assertEqual(found.head["side_effects"], {})
         program = [row for row in found.files if row["path"].endswith("program.py")]
         self.assertEqual(len(program), 1)
         self.assertEqual(len(program[0]["sha256"]), 64)

@@ -40,7 +40,7 @@ try:
 except ImportError:
     zlib = None
 
-__all__ = ["dump"]
+__all__ = ["dump", "why", "why_text"]
 
 AGENT = "heldby_agent 0.1.0"
 
@@ -409,7 +409,7 @@ class _Capture:
 
     def _fields(self, known, group, following):
         """Objects of a class: names for what `gc.get_referents` gives, which is each reference that the object owns."""
-        references = list(map(gc.get_referents, group))
+        references = known.references_of(group)
         flat = list(chain.from_iterable(references))
         targets = _ids(flat)
         self._follow(targets, flat, following)
@@ -473,18 +473,18 @@ class _Capture:
         for label, column in columns:
             if column[row]:
                 names.setdefault(column[row], []).append(label)
-        for label, address in known.values_of(o):
+        for label, address in known.values_of(o, references):
             names.setdefault(address, []).append(label)
         labels = []
         has_namespace = False
         for reference in references:
             named = names.get(id(reference))
             if named:
-                labels.append((named.pop(0), reference))
+                label = named.pop(0)
+            elif id(reference) in items:
                 continue
-            if id(reference) in items:
-                continue
-            label = known.label(reference)
+            else:
+                label = known.label(reference)
             if label[0] == NAMESPACE:
                 if has_namespace:
                     label = (OTHER, NO_STRING)
@@ -603,22 +603,34 @@ class _Class:
             self.layout = _ValuesLayout(t)
             # Such an object references its values in their order, then its dictionary if it has one, then its type.
             self.is_plain = not self.members and all(k is object or _flags_of(k) & TYPE_IS_HEAP for k in mro)
-        if _MEMORY_IS_KNOWN and _GENERATOR_LOCALS is not None:
-            self.code_of = _CODE_OF_GENERATOR.get(id(t))
+        if _frames_are_readable and FRAMES_ARE_APART:
+            self.code_of = _GENERATORS.get(id(t))
+
+    def references_of(self, group):
+        """What each object references."""
+        references = list(map(gc.get_referents, group))
+        if self.layout is not None and self.layout.inline and _dictionaries_are_hidden:
+            return _with_hidden_dictionaries(group, references)
+        return references
 
     def columns(self, group):
         """For each slot the address of what each object has in it, 0 for nothing."""
         return [(label, _addresses(get, group)) for label, get in self.members]
 
-    def values_of(self, o):
-        """(label, address) of the attributes or locals that an object keeps without a dictionary."""
+    def values_of(self, o, references):
+        """(label, address) of what an object has that is found in memory: the candidates for names of its references."""
         if self.names:
-            return [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
-        if self.code_of is not None:
-            code = self.code_of(o)
-            names = _local_names(code) if code is not None else []
-            words = _words(id(o) + _GENERATOR_LOCALS, len(names))
-            return [((LOCAL, self.string(name)), address) for name, address in zip(names, words) if address]
+            values = [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
+            if VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
+                # Before the values: one of them may be the dictionary itself.
+                values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
+            return values
+        if self.code_of is not None and types.FunctionType in map(type, references):
+            # It has its function until it ends; then its frame is forgotten.
+            return [
+                ((kind, self.string(name) if name else NO_STRING), address)
+                for kind, name, address in _generator_parts(o, self.code_of(o))
+            ]
         return []
 
     def shape_of_all(self, capture, references, flat):
@@ -928,15 +940,10 @@ def _write_frames(capture, known, group, following):
     out = capture.out
     string = out.string
     machinery = {name: (MACHINERY, string(name)) for name in ("f_back", "f_code", "f_globals", "f_builtins")}
+    threads = capture.threads or {}
     rows = []
     for frame in group:
-        row = []
-        local_variables = _frame_locals(frame, capture)
-        if local_variables is None:
-            row.append(((NAMESPACE, NO_STRING), frame.f_locals))
-            local_variables = ()
-        for name, value in local_variables:
-            row.append(((LOCAL, string(name)), value))
+        row = _frame_parts(frame, capture, id(frame) in threads)
         for name in machinery:
             value = getattr(frame, name)
             if value is not None and id(value) not in capture.own:
@@ -946,10 +953,41 @@ def _write_frames(capture, known, group, following):
         row += [((STACK, NO_STRING), value) for value in gc.get_referents(frame) if id(value) not in known_ids]
         rows.append(row)
     capture.labelled(group, rows, following)
-    threads = capture.threads or {}
     out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(id(frame.f_code) for frame in group),
                                 column64(threads.get(id(frame), 0) for frame in group),
                                 column32(frame.f_lineno or 0 for frame in group)))
+
+
+def _frame_parts(frame, capture, is_running):
+    """(label, target) of a frame's local variables, or of the dictionary that it has in place of them, and of its stack."""
+    string = capture.out.string
+    is_optimized = frame.f_code.co_flags & CODE_IS_OPTIMIZED
+    if not _frames_are_readable:
+        local_variables = frame.f_locals
+        if not is_optimized:
+            return [((NAMESPACE, NO_STRING), local_variables)]
+        if type(local_variables) is dict:
+            capture.side_effects["frame_locals_read"] += 1
+        return [((LOCAL, string(name)), value) for name, value in local_variables.items()]
+    # What runs is written with the first objects, which all live until they are written.
+    reading = _FrameReading(frame, capture.seen if is_running else ())
+    owned_elsewhere = reading.owned_by_a_generator()
+    # The frame object of a generator that waits owns nothing.
+    owns = is_running or bool(reading.owned)
+    row = []
+    namespace = None if is_optimized else reading.namespace()
+    if namespace is not None:
+        row.append(((NAMESPACE, NO_STRING), namespace))
+    for name, value, is_owned in reading.local_variables():
+        described = 0 if owns and is_owned and id(value) not in owned_elsewhere else DESCRIBED
+        row.append(((LOCAL | described, string(name)), value))
+    if is_running:
+        for value, is_owned in reading.stack():
+            row.append(((STACK | (0 if is_owned and id(value) not in owned_elsewhere else DESCRIBED), NO_STRING), value))
+        function = reading.function()
+        if function is not None:
+            row.append(((MACHINERY, string("function")), function))
+    return row
 
 
 _EXACT = {}
@@ -991,25 +1029,27 @@ def _writer_for(t, mro):
     return None, False
 
 
-# What only memory knows: names of attributes kept without a dictionary, and locals of running frames.
-
-def _words(address, count):
-    return array("Q", ctypes.string_at(address, 8 * count))
-
-
-def _word(address):
-    return _words(address, 1)[0]
-
-
-def _object_at(address):
-    return ctypes.cast(address, ctypes.py_object).value
-
+# What only memory knows: names of attributes kept without a dictionary, and locals of frames.
 
 _MEMORY_IS_KNOWN = (
     ctypes is not None and sys.implementation.name == "cpython" and struct.calcsize("P") == 8
     and "t" not in getattr(sys, "abiflags", "") and not hasattr(sys, "gettotalrefcount")
 )
-_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880}.get(sys.version_info[:2])
+if _MEMORY_IS_KNOWN:
+    # All memory, as words and as references. One step of the interpreter reads a word, or takes a reference to the object that
+    # a word points to: no other thread can come between the reading and the taking.
+    _WORDS = (ctypes.c_uint64 * (1 << 44)).from_address(0)
+    _OBJECTS = (ctypes.py_object * (1 << 44)).from_address(0)
+
+
+_MEMORY_TYPES = (type(_WORDS), type(_OBJECTS)) if _MEMORY_IS_KNOWN else ()
+
+
+def _words(address, count):
+    return _WORDS[address >> 3:(address >> 3) + count]
+
+
+_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
 # Since 3.13 the values lie behind the object, and stay its own when a dictionary is laid over them.
 VALUES_ARE_INLINE = sys.version_info >= (3, 13)
 TYPE_HAS_MANAGED_DICT = 1 << 4
@@ -1019,15 +1059,15 @@ _basicsize_of = type.__dict__["__basicsize__"].__get__
 
 def _read_cached_keys(t):
     """Names in `ht_cached_keys` (Include/cpython/object.h; the table: Include/internal/pycore_dict.h)."""
-    table = _word(id(t) + _KEYS_OFFSET)
+    table = _WORDS[id(t) + _KEYS_OFFSET >> 3]
     if not table:
         return []
-    _, index_bytes_log2, kind = ctypes.string_at(table + 8, 3)
-    count = _word(table + 24)
+    _, index_bytes_log2, kind = _WORDS[table + 8 >> 3].to_bytes(8, sys.byteorder)[:3]
+    count = _WORDS[table + 24 >> 3]
     if kind == 0 or count > 1 << 16 or index_bytes_log2 > 24:
         return []
-    entries = table + 32 + (1 << index_bytes_log2)
-    return [_object_at(key) if key else None for key in _words(entries, 2 * count)[::2]]
+    entries = table + 32 + (1 << index_bytes_log2) >> 3
+    return [_OBJECTS[entry] if _WORDS[entry] else None for entry in range(entries, entries + 2 * count, 2)]
 
 
 class _ValuesLayout:
@@ -1041,12 +1081,12 @@ class _ValuesLayout:
         if VALUES_ARE_INLINE:
             if not self.inline:
                 return ()
-            capacity, _, _, is_valid = ctypes.string_at(id(o) + self.inline, 4)
+            capacity, _, _, is_valid = _WORDS[id(o) + self.inline >> 3].to_bytes(8, sys.byteorder)[:4]
             return _words(id(o) + self.inline + 8, min(count, capacity)) if is_valid else ()
         if sys.version_info >= (3, 12):
-            word = _word(id(o) - 24)
+            word = _WORDS[id(o) - 24 >> 3]
             return _words(word + 1, count) if word & 1 else ()
-        values = _word(id(o) - 32)
+        values = _WORDS[id(o) - 32 >> 3]
         return _words(values, count) if values else ()
 
 
@@ -1068,59 +1108,235 @@ def _can_read_keys():
 _keys_are_readable = _can_read_keys()
 
 
-_LOCALS_OFFSET = {(3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72}.get(sys.version_info[:2])
+def _hides_dictionaries():
+    """Whether an object whose dictionary lies over its values references the values only, as 3.13 has it."""
+    if not _keys_are_readable or not VALUES_ARE_INLINE:
+        return False
+    probe = _Probe()
+    names = probe.__dict__
+    return _WORDS[id(probe) - 24 >> 3] == id(names) and not any(reference is names for reference in gc.get_referents(probe))
+
+
+_dictionaries_are_hidden = _hides_dictionaries()
+
+
+def _with_hidden_dictionaries(group, references):
+    """The references of each object, and its dictionary where the collector does not tell of it."""
+    for row, address in enumerate(map(id, group)):
+        place = address - 24 >> 3
+        word = _WORDS[place]
+        if word and word not in map(id, references[row]):
+            try:
+                references[row].append(_OBJECTS[place])
+            except ValueError:  # Gone between the two steps.
+                pass
+    return references
+
+
+# Where a frame keeps its parts. Since 3.11 the interpreter's own frame lies apart from the frame object, which has its address.
+FRAMES_ARE_APART = sys.version_info >= (3, 11)
+FRAME_ADDRESS_OFFSET = 24
+_LOCALS_OFFSET = {
+    (3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72, (3, 13): 72, (3, 14): 80, (3, 15): 80,
+}.get(sys.version_info[:2], 0)
+_NAMESPACE_OFFSET = {(3, 11): 24}.get(sys.version_info[:2], 40 if FRAMES_ARE_APART else 56)
+_FUNCTION_OFFSET = {(3, 11): 0}.get(sys.version_info[:2], 16)
+# Up to 3.13 how many places from the locals on are in use, -1 while that changes; then the address of their end, 0 while it changes.
+STACK_END_OFFSET = 64
+STACK_END_IS_AN_ADDRESS = sys.version_info >= (3, 14)
+# The lowest bit of such a reference says that it is borrowed, both that it is a number.
+REFERENCES_ARE_TAGGED = sys.version_info >= (3, 14)
+BORROWED, TAGS = 1, 3
+# A generator has its frame in itself since 3.11.
+_FRAME_IN_GENERATOR = {(3, 11): 80}.get(sys.version_info[:2], 72)
+CODE_IS_OPTIMIZED = 1
+CODE_IS_OF_A_GENERATOR = 0x20 | 0x80 | 0x200
 
 
 def _local_names(code):
-    cells = [name for name in code.co_cellvars if sys.version_info < (3, 11) or name not in code.co_varnames]
+    cells = [name for name in code.co_cellvars if not FRAMES_ARE_APART or name not in code.co_varnames]
     return [*code.co_varnames, *cells, *code.co_freevars]
 
 
-def _read_locals(frame):
-    start = id(frame) + _LOCALS_OFFSET
-    if sys.version_info >= (3, 11):
-        start = _word(id(frame) + 24) + _LOCALS_OFFSET
-    names = _local_names(frame.f_code)
-    words = _words(start, len(names))
-    return [(name, _object_at(word)) for name, word in zip(names, words) if word]
+def _frame_memory(frame, count):
+    """The address of a frame's memory, and its words, `count` of them behind the fixed part."""
+    count += _LOCALS_OFFSET >> 3
+    if not FRAMES_ARE_APART:
+        return id(frame), _words(id(frame), count)
+    place = id(frame) + FRAME_ADDRESS_OFFSET >> 3
+    # One expression that calls nothing of Python's: no other thread runs while it is worked out, so the frame stays where it is.
+    words = _WORDS[(start := _WORDS[place] >> 3):start + count]
+    return start << 3, words
 
 
-def _can_read_locals():
-    if not _MEMORY_IS_KNOWN or _LOCALS_OFFSET is None:
+def _frame_item(frame, place):
+    """What a frame references at one of its words, taken in one expression too. ValueError: nothing."""
+    if not FRAMES_ARE_APART:
+        return _OBJECTS[(id(frame) >> 3) + place]
+    start = id(frame) + FRAME_ADDRESS_OFFSET >> 3
+    return _OBJECTS[(_WORDS[start] >> 3) + place]
+
+
+def _without_tags(word):
+    """The address that a word of a frame has; 0: none."""
+    if REFERENCES_ARE_TAGGED:
+        return 0 if word & TAGS == TAGS else word & ~TAGS
+    return word
+
+
+def _object_at(address):
+    """The object at the address of one that is known to live."""
+    return ctypes.cast(address, ctypes.py_object).value
+
+
+class _FrameReading:
+    """One look at a frame's memory. `alive`: addresses of objects that live as long as this is used."""
+
+    def __init__(self, frame, alive):
+        code = frame.f_code
+        self.frame = frame
+        self.alive = alive
+        self.names = _local_names(code)
+        self.first = _LOCALS_OFFSET >> 3
+        self.address, self.words = _frame_memory(frame, len(self.names) + (code.co_stacksize if FRAMES_ARE_APART else 0))
+        self.owned = {id(reference): reference for reference in gc.get_referents(frame)}
+        self.values = None
+
+    def local_variables(self):
+        """(name, value, whether the frame owns the reference) of each that could be read."""
+        found = []
+        for place, name in enumerate(self.names, self.first):
+            value = self._value_at(place)
+            if value is not None:
+                found.append((name, *value))
+        return found
+
+    def _value_at(self, place):
+        """(what the frame references there, whether it owns the reference); None: nothing, or it could not be had safely."""
+        word = self.words[place]
+        address = _without_tags(word)
+        is_owned = not REFERENCES_ARE_TAGGED or not word & BORROWED
+        if not address:
+            return None
+        if address in self.owned:
+            return self.owned[address], is_owned
+        if address in self.alive:
+            return _object_at(address), is_owned
+        if not FRAMES_ARE_APART:
+            return None
+        if REFERENCES_ARE_TAGGED:
+            if self.values is None:
+                values = self.frame.f_locals.values() if self.frame.f_code.co_flags & CODE_IS_OPTIMIZED else ()
+                self.values = {id(value): value for value in values}
+            return (self.values[address], is_owned) if address in self.values else None
+        try:
+            return _frame_item(self.frame, place), True
+        except ValueError:  # It is empty by now.
+            return None
+
+    def stack(self):
+        """(value, whether the frame owns the reference) of what lies on the evaluation stack, as far as it is known to live, when
+        the frame says where its stack ends."""
+        if not FRAMES_ARE_APART:
+            return []
+        start, end = self.first + len(self.names), self.words[STACK_END_OFFSET >> 3]
+        if STACK_END_IS_AN_ADDRESS:
+            end = (end - self.address >> 3) if end else 0
+        else:
+            end = self.first + (end & 0xFFFFFFFF) if not end & 1 << 31 else 0
+        words = self.words[start:end] if start < end <= len(self.words) else ()
+        return [
+            (_object_at(_without_tags(word)), not REFERENCES_ARE_TAGGED or not word & BORROWED)
+            for word in words if _without_tags(word) in self.alive
+        ]
+
+    def function(self):
+        """The function that runs, if the frame has it and it is known to live; else None."""
+        address = _without_tags(self.words[_FUNCTION_OFFSET >> 3]) if FRAMES_ARE_APART else 0
+        return _object_at(address) if address in self.alive else None
+
+    def namespace(self):
+        """The dictionary of a frame that has one in place of variables; None when it is not to be had."""
+        place = _NAMESPACE_OFFSET >> 3
+        if self.words[place] in self.owned:
+            return self.owned[self.words[place]]
+        try:
+            return _frame_item(self.frame, place)
+        except ValueError:
+            return None
+
+    def owned_by_a_generator(self):
+        """Addresses of what the frame shows and its generator owns."""
+        generator = self.address - _FRAME_IN_GENERATOR
+        if FRAMES_ARE_APART and self.frame.f_code.co_flags & CODE_IS_OF_A_GENERATOR and generator in self.alive:
+            if _WORDS[generator + 8 >> 3] in _GENERATORS:
+                return set(map(id, gc.get_referents(_object_at(generator))))
+        return ()
+
+
+def _can_read_frames():
+    """Whether frames have their parts where they should, asked of frames whose parts are known."""
+    if not _MEMORY_IS_KNOWN or not _LOCALS_OFFSET:
         return False
+    other, items, namespace = object(), iter([1, 2]), {}
+    alive = {id(other), id(items)}
 
-    def probe(argument, other=2):
+    # What is found is handed on, and not the reading: a frame that has a reading of itself would be left for the collector.
+    def read():
+        reading = _FrameReading(sys._getframe(1), alive)
+        return {name: value for name, value, _ in reading.local_variables()}, reading.stack(), reading.function()
+
+    def read_namespace():
+        return id(_FrameReading(sys._getframe(1), alive).namespace())
+
+    def probe(argument, other):
         inside = lambda: argument
-        return dict(_read_locals(sys._getframe())), inside
+        alive.add(id(inside.__closure__[0]))
+        for _ in items:
+            return read(), inside
 
-    found, inside = probe("argument")
+    def generate():
+        kept = other
+        for _ in items:
+            yield kept
+
+    alive.add(id(probe))
+    (found, stack, function), inside = probe("argument", other)
     cell = found.get("argument")
-    contents = cell.cell_contents if type(cell) is type(inside.__closure__[0]) else cell
-    return contents == "argument" and found.get("other") == 2 and found.get("inside") is inside
+    if (cell.cell_contents if type(cell) is types.CellType else cell) != "argument":
+        return False
+    if found.get("other") is not other or found.get("inside") is not inside:
+        return False
+    exec("found = read()", {"read": read_namespace}, namespace)
+    if namespace["found"] != id(namespace):
+        return False
+    if not FRAMES_ARE_APART:
+        return True
+    generator = generate()
+    next(generator)
+    parts = _generator_parts(generator, generate.__code__)
+    wanted = [(LOCAL, "kept", id(other)), (LOCAL, "items", id(generate.__closure__[0])), (STACK, "", id(items))]
+    return function is probe and stack == [(items, True)] and all(part in parts for part in wanted)
 
 
-_locals_are_readable = sys.version_info < (3, 13) and _can_read_locals()
-
-# The frame lies in the generator since 3.11.
-_GENERATOR_LOCALS = {(3, 11): 80 + 72, (3, 12): 72 + 72, (3, 13): 72 + 72}.get(sys.version_info[:2])
-_CODE_OF_GENERATOR = {
+# Getters of the code that a generator runs, by its type.
+_GENERATORS = {
     id(types.GeneratorType): types.GeneratorType.__dict__["gi_code"].__get__,
     id(types.CoroutineType): types.CoroutineType.__dict__["cr_code"].__get__,
     id(types.AsyncGeneratorType): types.AsyncGeneratorType.__dict__["ag_code"].__get__,
 }
-CODE_IS_OPTIMIZED = 1
 
 
-def _frame_locals(frame, capture):
-    """Names and values of a function's locals; None for a module's or class's frame, whose locals are a dictionary."""
-    if not frame.f_code.co_flags & CODE_IS_OPTIMIZED:
-        return None
-    if _locals_are_readable:
-        return _read_locals(frame)
-    local_variables = frame.f_locals
-    if sys.version_info < (3, 13):
-        capture.side_effects["frame_locals_read"] += 1
-    return list(local_variables.items())
+def _generator_parts(generator, code):
+    """(kind, name, address) of what may be in the frame of a generator that has not ended; the stack's old contents too."""
+    names = _local_names(code)
+    words = _words(id(generator) + _FRAME_IN_GENERATOR + _LOCALS_OFFSET, len(names) + code.co_stacksize)
+    parts = [(LOCAL, name, _without_tags(word)) for name, word in zip(names, words)]
+    parts += [(STACK, "", _without_tags(word)) for word in words[len(names):]]
+    return [part for part in parts if part[2]]
+
+
+_frames_are_readable = _can_read_frames()
 
 
 # What belongs to the agent.
@@ -1144,9 +1360,12 @@ def _own_ids():
             parts = [value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__]
         elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
             parts = [part for part in _parts_of_code(value).values() if type(part) is tuple]
-        elif kind is type and _entry(_entries(value), "__module__") == __name__:
-            namespace = [r for r in gc.get_referents(value) if type(r) is dict]
+        elif _flags_of(kind) & TYPE_IS_TYPE and _entry(_entries(value), "__module__") == __name__:
+            # Those of ctypes keep theirs in a dictionary of their own kind.
+            namespace = [r for r in gc.get_referents(value) if dict in _mro_of(type(r))]
             parts = [_mro_of(value), _bases_of(value), *namespace, *weakref.getweakrefs(value)]
+            own.update(map(id, namespace))
+            parts += chain.from_iterable(map(dict.values, namespace))
         elif kind in (types.GetSetDescriptorType, types.MemberDescriptorType) and id(value.__objclass__) in own:
             parts = []
         elif kind in (types.MethodWrapperType, types.CellType):
@@ -1157,6 +1376,8 @@ def _own_ids():
             parts = list(value.values())
         elif kind in (weakref.ref, functools.partial):
             parts = []
+        elif kind in _MEMORY_TYPES:
+            parts = [kind]
         else:
             continue
         own.add(id(value))
@@ -1237,3 +1458,954 @@ def _file_row(path):
             known = (status.st_mtime_ns, status.st_size, None)
         _checksums[path] = known
     return {"path": path, "size": status.st_size, "mtime": int(status.st_mtime), "sha256": known[2], "changed": False}
+
+
+# Who holds one object: `why`.
+
+# Kinds of reference that not every capture writes, as FORMAT.md numbers them.
+DICT_VALUE, DICT_KEY = 7, 8
+ITERATES, VIEW, THREAD_LOCAL, CONTEXT = range(19, 23)
+
+# So many referrers of one level are looked at: of the rest it is said how many there are.
+REFERRERS_A_LEVEL = 1000
+# From so many objects on, one pass over the heap is faster than asking the collector.
+OBJECTS_A_QUESTION = 64
+REFERENCES_SHOWN = 4
+PATHS_SHOWN = 20
+STEPS_TRIED = 5000
+UNREACHED = 1 << 32
+TYPE_HAS_COLLECTOR_HEADER = 1 << 14
+
+_STEPS = {
+    OTHER: ".?", SET_MEMBER: ".<set>", DICT_KEY: ".<key>", NAMESPACE: ".__dict__", CELL_CONTENTS: ".cell_contents", CACHE: ".<cache>",
+    STACK: ".<stack>", ITERATES: ".<next>", VIEW: ".<view>", CONTEXT: ".<context>", THREAD_LOCAL: ".<thread-local>",
+}
+_STEPS_BEFORE_NAMES = {
+    FREE_VARIABLE: ".<closure>.", DEFAULT: ".<default>.", KEYWORD_DEFAULT: ".<default>.", LOCAL: ".<local>.", ATTRIBUTE: ".", SLOT: ".",
+    MACHINERY: ".",
+}
+# With these a path begins: the function's name and the step say all.
+_BEGINNINGS = frozenset((FREE_VARIABLE, DEFAULT, KEYWORD_DEFAULT, LOCAL, CACHE))
+_GENERATOR_FRAMES = ("gi_frame", "cr_frame", "ag_frame")
+
+
+def why(obj, depth=20, limit=100, file=None):
+    """Prints who holds an object of this process.
+
+    First its reference count; then the access paths that hold it, best first: few steps before many, what outlives a call before
+    the locals of running frames; then the tree of its referrers, each thing once, `depth` references deep. In all `limit` lines:
+    what is cut is said. `file` is that of `print`. What holds nothing by itself is left out: types, code, globals of functions.
+
+    No code of the program's is called, and nothing stays behind. In a heap of 1.4 million objects it takes about 0.1 s for each
+    level of the tree, and 0.6 s more for an object that the collector does not track (a text, bytes, a number); memory: 20 bytes an
+    object of the heap at most.
+
+    Raises RuntimeError when this thread is taking a dump.
+    """
+    # From here on it is one reference that is ours, however the interpreter hands over arguments.
+    held = [obj]
+    del obj
+    text = _explain(held, depth, limit)
+    try:
+        print(text, file=file)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "backslashreplace").decode("ascii"), file=file)
+
+
+def why_text(obj, depth=20, limit=100):
+    """What `why` prints."""
+    held = [obj]
+    del obj
+    return _explain(held, depth, limit)
+
+
+def _explain(held, depth, limit):
+    global _owner
+    if _owner == threading.get_ident():
+        raise RuntimeError("heldby: this thread is taking a dump already (a signal handler must not ask why)")
+    with _lock:
+        _owner = threading.get_ident()
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            count = _true_counts(array("Q", [_count_of(held)]), _count_when_only_held(object()))[0]
+            # Before anything else is made: what is made later holds nothing.
+            tracked = gc.get_objects()
+            search = _HolderSearch(tracked, held)
+            search.run(depth, limit)
+            return "\n".join(_HolderReport(search, count).lines(limit))
+        finally:
+            _owner = None
+            if was_enabled:
+                gc.enable()
+
+
+def _count_of(held):
+    return sys.getrefcount(held[0])
+
+
+def _count_when_only_held(obj):
+    """What is counted of an object that nobody has but who called `why` with it."""
+    held = [obj]
+    del obj
+    return _count_of(held)
+
+
+class _Label:
+    """What a reference is called."""
+
+    __slots__ = ("kind", "is_described", "name", "step")
+
+    def __init__(self, kind, name, step):
+        self.kind = kind & ~DESCRIBED
+        self.is_described = kind != self.kind
+        self.name = name
+        self.step = step
+
+    def says_nothing(self):
+        """Whether it says nothing about who holds."""
+        if self.kind == MACHINERY:
+            return self.name not in ("__globals__", "f_globals")
+        # A class's own members refer to it.
+        return self.kind == TYPE or (self.kind == SLOT and self.name == "__objclass__") or (self.kind == FREE_VARIABLE and self.name == "__class__")
+
+
+class _Found:
+    """References from one object to another: some of their labels, and how many count for the reference count."""
+
+    __slots__ = ("labels", "number", "counted")
+
+    def __init__(self):
+        self.labels = []
+        self.number = 0
+        self.counted = 0
+
+    def add(self, label):
+        self.number += 1
+        self.counted += not label.is_described
+        if len(self.labels) < REFERENCES_SHOWN:
+            self.labels.append(label)
+
+
+class _Columns:
+    """Reads a section's columns one after the other."""
+
+    def __init__(self, parts):
+        self.data = b"".join(part if type(part) is bytes else part.tobytes() for part in parts)
+        self.at = 0
+
+    def bytes(self, length):
+        self.at += length
+        return self.data[self.at - length:self.at]
+
+    def column(self, code, count):
+        column = array(code)
+        column.frombytes(self.bytes(count * column.itemsize))
+        return _little(column)
+
+    def u32(self, count):
+        return self.column("I", count)
+
+    def u64(self, count):
+        return self.column("Q", count)
+
+
+class _References(_Sections):
+    """Stands where a capture has its file. What is written of one object is read here: its references to the wanted objects."""
+
+    def __init__(self):
+        super().__init__(types.SimpleNamespace(write=len), False)
+        self.texts = []
+        self.rows_of_shapes = []
+        self.key_texts, self.types, self.functions, self.codes, self.frames, self.namespaces = {}, {}, {}, {}, {}, {}
+        self.begin(frozenset(), None)
+
+    def begin(self, wanted, targets):
+        """The next object. All that it references is added to the set `targets`, if there is one."""
+        self.wanted = wanted
+        self.targets = targets
+        self.found = collections.defaultdict(_Found)
+        self.entries = []
+        self.links = []
+
+    def _write(self, tag, parts):
+        read = _READERS.get(tag)
+        if read is not None:
+            read(self, _Columns(parts))
+
+    def text(self, row):
+        return None if row == NO_STRING else self.texts[row]
+
+    def hits(self, targets):
+        """The places of the wanted objects."""
+        if self.targets is not None:
+            self.targets.update(targets)
+        return compress(count_from(), map(self.wanted.__contains__, targets))
+
+    def label(self, kind, name):
+        plain = kind & ~DESCRIBED
+        if plain in (LIST_ITEM, TUPLE_ITEM, DEQUE_ITEM):
+            return _Label(kind, name, "[%d]" % name)
+        if plain in _STEPS_BEFORE_NAMES:
+            name = self.text(name)
+            return _Label(kind, name, _STEPS_BEFORE_NAMES[plain] + (name or "?"))
+        return _Label(kind, None, _STEPS.get(plain, ".?"))
+
+    def read_strings(self, columns):
+        for length in columns.u32(columns.u32(1)[0]):
+            self.texts.append(columns.bytes(length).decode("utf-8", "surrogatepass"))
+
+    def read_shapes(self, columns):
+        count, total = columns.u32(2)
+        lengths, kinds, names = columns.u32(count), columns.u32(total), columns.u32(total)
+        labels = zip(kinds, names)
+        self.rows_of_shapes += [list(islice(labels, length)) for length in lengths]
+
+    def read_items(self, columns):
+        kind, count = columns.u32(2)
+        targets = columns.u64(sum(columns.u32(count)))
+        for place in self.hits(targets):
+            self.found[targets[place]].add(self.label(kind, place))
+
+    def read_entries(self, columns):
+        count, _ = columns.u32(2)
+        total = sum(columns.u32(count))
+        for kind in (DICT_KEY, DICT_VALUE):
+            targets = columns.u64(total)
+            self.entries += [(place, kind, targets[place]) for place in self.hits(targets)]
+
+    def read_fields(self, columns):
+        count, _ = columns.u32(2)
+        labels = list(chain.from_iterable(map(self.rows_of_shapes.__getitem__, columns.u32(count))))
+        targets = columns.u64(len(labels))
+        for place in self.hits(targets):
+            self.found[targets[place]].add(self.label(*labels[place]))
+
+    def read_links(self, columns):
+        count, _ = columns.u32(2)
+        sources, targets, kinds, names = columns.u64(count), columns.u64(count), columns.u32(count), columns.u32(count)
+        self.links += [(sources[place], targets[place], self.label(kinds[place], names[place])) for place in self.hits(targets)]
+
+    def read_text_keys(self, columns):
+        count, _ = columns.u32(2)
+        self.key_texts.update(zip(columns.u64(count), map(self.text, columns.u32(count))))
+
+    def read_integer_keys(self, columns):
+        count, _ = columns.u32(2)
+        self.key_texts.update(zip(columns.u64(count), columns.column("q", count)))
+
+    def read_types(self, columns):
+        count, _ = columns.u32(2)
+        self.types.update(zip(columns.u64(count), zip(map(self.text, columns.u32(count)), map(self.text, columns.u32(count)))))
+
+    def read_functions(self, columns):
+        count, _ = columns.u32(2)
+        addresses, _ = columns.u64(count), columns.u64(count)
+        self.functions.update(zip(addresses, zip(map(self.text, columns.u32(count)), map(self.text, columns.u32(count)))))
+
+    def read_codes(self, columns):
+        count, _ = columns.u32(2)
+        self.codes.update(zip(columns.u64(count), zip(map(self.text, columns.u32(count)), map(self.text, columns.u32(count)))))
+
+    def read_modules(self, columns):
+        count, _ = columns.u32(2)
+        columns.u64(count)
+        self.namespaces.update(zip(columns.u64(count), map(self.text, columns.u32(count))))
+
+    def read_frames(self, columns):
+        count, _ = columns.u32(2)
+        addresses, _ = columns.u64(count), columns.u64(count)
+        self.frames.update(zip(addresses, zip(columns.u64(count), columns.u32(count))))
+
+
+_READERS = {
+    b"STRS": _References.read_strings, b"SHAP": _References.read_shapes, b"ITEM": _References.read_items,
+    b"DICT": _References.read_entries, b"FLDS": _References.read_fields, b"LINK": _References.read_links,
+    b"KEYS": _References.read_text_keys, b"KEYI": _References.read_integer_keys, b"TYPE": _References.read_types,
+    b"FUNC": _References.read_functions, b"CODE": _References.read_codes, b"MODU": _References.read_modules,
+    b"FRAM": _References.read_frames,
+}
+
+
+class _HolderSearch(_Capture):
+    """Finds what holds an object, level by level upwards to what has a name, and has the capture write no more than that.
+
+    All tables are by address: objects that refer to each other would wait for the collector.
+    """
+
+    def __init__(self, tracked, held):
+        super().__init__(_References(), False)
+        self.tracked = tracked
+        self.target = id(held[0])
+        self.held = id(held)
+        self.own.update((id(held), id(tracked)))
+        # The objects that were found, and the references between them: referrers[target][source].
+        self.objects = {self.target: held[0]}
+        self.depths = {self.target: 0}
+        self.referrers = collections.defaultdict(dict)
+        self.left_out = collections.defaultdict(set)
+        self.roots = set()
+        self.unexplored = set()
+        # References that were counted and not followed, by what they refer to; and the target's, by type.
+        self.cut = collections.Counter()
+        self.types_of_referrers = collections.Counter()
+        # What counts for the target's reference count: by referrer; of those not looked at; the agent's own.
+        self.counted = {}
+        self.counted_unseen = 0
+        self.counted_own = 0
+        self.is_everywhere = False
+        self.hidden, self.codes = None, []
+        self.modules = {}
+        self.modules_by_name = {}
+        for name, module in list(dict.items(sys.modules)):
+            if any(k is types.ModuleType for k in _mro_of(type(module)) or ()):
+                self.modules[id(_module_dict_of(module))] = module
+                if type(name) is str:
+                    self.modules_by_name[name] = module
+        frames, self.threads = self._frames()
+        self.running = {id(frame): frame for frame in frames}
+        self.targets_of_frames = {}
+        for frame in frames:
+            targets = set()
+            self._read(frame, frozenset(), targets)
+            self.targets_of_frames[id(frame)] = targets
+
+    # What the capture does for a whole heap, and what is not asked of it here.
+
+    def _follow(self, addresses, objects, following):
+        pass
+
+    def name_namespace(self, namespace):
+        pass
+
+    def _read(self, o, wanted, targets=None):
+        """The references of an object to the wanted ones."""
+        out = self.out
+        out.begin(wanted, targets)
+        self._group([o], column32([0]), [])
+        for place, kind, target in out.entries:
+            key, value = next(islice(dict.items(o), place, None), (None, None))
+            # Unless another thread changed it.
+            if kind == DICT_KEY and id(key) == target:
+                out.found[target].add(out.label(DICT_KEY, NO_STRING))
+            elif kind == DICT_VALUE and id(value) == target:
+                name = self._text_of_key(key)
+                out.found[target].add(_Label(DICT_VALUE, name if type(key) is str else None, "[%s]" % (repr(name) if type(key) is str else name)))
+        if type(o) is types.FrameType:
+            in_cells = (*o.f_code.co_cellvars, *o.f_code.co_freevars)
+            for target, found in out.found.items():
+                # Some interpreters tell what is in a cell as if it were in the frame.
+                if type(self.objects[target]) is not types.CellType:
+                    found.counted -= sum(label.kind == LOCAL and label.name in in_cells for label in found.labels)
+        return out.found
+
+    def _text_of_key(self, key):
+        if type(key) is str or type(key) is int:
+            # An address may have been another key's before.
+            self.named_keys.clear()
+            self.out.key_texts.pop(id(key), None)
+            self._name_keys([id(key)], [key])
+            text = self.out.key_texts.get(id(key))
+            if text is not None:
+                return text
+        return "<%s>" % self.type_name(type(key))
+
+    def type_name(self, t):
+        if id(t) not in self.classes:
+            self._meet(t)
+        module, qualname = self.out.types[id(t)]
+        return _qualified(module, qualname)
+
+    # The search.
+
+    def run(self, depth, limit):
+        level = dict(self.objects)
+        while level:
+            if len(self.objects) > (10 * limit if self.roots else 20_000):
+                self.unexplored.update(level)
+                break
+            found = self._climb(level)
+            level = {address: o for address, o in found.items() if self.depths[address] < depth}
+            self.unexplored.update(address for address in found if address not in level)
+        del self.tracked
+        self.hidden = None
+
+    def _climb(self, level):
+        """Finds the referrers of the objects of a level, and returns those that have no name of their own."""
+        wanted = frozenset(self.objects)
+        following, links = {}, []
+        for o in self._chosen(level, self._referrers(level)):
+            # While another thread, or a generator that asks why, makes a tuple, it has nothing at some places.
+            if type(o) is tuple and tuple.__len__(o) != len(gc.get_referents(o)):
+                continue
+            found = self._read(o, wanted)
+            links += self.out.links
+            self._note(o, found, following)
+        if links:
+            self._note_links(links, following)
+        return following
+
+    def _note(self, o, found, following):
+        for target, references in found.items():
+            labels = [label for label in references.labels if not label.says_nothing()]
+            # All functions of a module refer to its names, and they are none of its holders.
+            if target in self.modules:
+                labels = [label for label in labels if label.kind != MACHINERY]
+            if target == self.target:
+                self.counted[id(o)] = references.counted
+            if not labels:
+                self.left_out[target].add(id(o))
+                continue
+            references.labels = labels
+            self.referrers[target][id(o)] = references
+            steps = 0 if all(label.kind in (NAMESPACE, CELL_CONTENTS) for label in labels) else 1
+            self._meet_holder(o, self.depths[target] + steps, following)
+
+    def _note_links(self, links, following):
+        """References that the capture told of while it wrote another object."""
+        missing = {source for source, _, _ in links if source not in self.objects}
+        if missing:
+            found = compress(self.tracked, map(missing.__contains__, map(id, self.tracked)))
+            missing = {id(o): o for o in found if id(o) not in self.own}
+        for source, target, label in links:
+            if source in self.objects or source in missing:
+                o = self.objects[source] if source in self.objects else missing[source]
+                references = self.referrers[target].setdefault(source, _Found())
+                if all(known.step != label.step for known in references.labels):
+                    references.add(label)
+                self._meet_holder(o, self.depths[target] + 1, following)
+
+    def _meet_holder(self, o, depth, following):
+        if id(o) in self.objects:
+            return
+        self.objects[id(o)] = o
+        self.depths[id(o)] = depth
+        if self._has_name(o):
+            self.roots.add(id(o))
+        else:
+            following[id(o)] = o
+
+    def _has_name(self, o):
+        """Whether it is a loaded module or its namespace, a running frame, or a class or function found under its own name."""
+        if id(o) in self.modules:
+            if id(o) not in self.out.namespaces:
+                self._read(self.modules[id(o)], frozenset())
+            return True
+        if id(o) in self.running:
+            return True
+        if _flags_of(type(o)) & TYPE_IS_TYPE:
+            self.type_name(o)
+            module, qualname = self.out.types[id(o)]
+        elif type(o) is types.FunctionType:
+            module, qualname = self.out.functions[id(o)]
+        else:
+            return any(o is module for module in self.modules.values())
+        found = self.modules_by_name.get(module)
+        if found is None or qualname is None:
+            return False
+        entries = list(dict.items(_module_dict_of(found)))
+        for name in qualname.split("."):
+            found = _entry(entries, name)
+            entries = list(_entries(found)) if _flags_of(type(found)) & TYPE_IS_TYPE else ()
+        return found is o
+
+    def _referrers(self, level):
+        """All objects that reference one of the level's; the agent's own are left out."""
+        wanted = frozenset(level)
+        is_frozen = gc.get_freeze_count() > 0
+        if is_frozen or len(level) > OBJECTS_A_QUESTION:
+            found = _those_that_reference(wanted, self.tracked)
+        else:
+            found = set(map(id, gc.get_referrers(*level.values())))
+            # What was made since has nothing to do with the program.
+            found = list(compress(self.tracked, map(found.__contains__, map(id, self.tracked))))
+        if is_frozen or any(map(_may_be_in_hidden_containers, level.values())):
+            if self.hidden is None:
+                # Who asks about something that is everywhere does not wait for the last of its referrers.
+                self.is_everywhere = len(found) > 10 * REFERRERS_A_LEVEL
+                if not self.is_everywhere:
+                    self._find_hidden_containers()
+            found += _those_that_reference(wanted, self.hidden or ())
+            for _, get in _CODE_PARTS:
+                found += compress(self.codes, map(wanted.__contains__, map(id, map(get, self.codes))))
+        if self.target in level:
+            own = [o for o in compress(found, map(self.own.__contains__, map(id, found))) if id(o) != self.held]
+            self.counted_own = _count_references(own, level)[self.target]
+        known = self.own.union(self.running)
+        found = {id(o): o for o in found if id(o) not in known}
+        found.update((address, frame) for address, frame in self.running.items() if not wanted.isdisjoint(self.targets_of_frames[address]))
+        return found
+
+    def _find_hidden_containers(self):
+        """Containers that the collector does not list: dictionaries and tuples of texts and numbers, code, what was frozen."""
+        is_listed = gc.is_tracked
+        if gc.get_freeze_count():
+            is_listed = set(map(id, self.tracked)).__contains__
+        hidden, codes = {}, {}
+        waiting = self.tracked
+        while waiting:
+            further = {}
+            for start in range(0, len(waiting), OBJECTS_A_CHUNK):
+                found = list(chain.from_iterable(map(gc.get_referents, waiting[start:start + OBJECTS_A_CHUNK])))
+                found = list(compress(found, map(not_, map(LEAVES.__contains__, map(id, map(type, found))))))
+                found = list(compress(found, map(not_, map(is_listed, found if is_listed is gc.is_tracked else map(id, found)))))
+                further.update((id(o), o) for o in found if id(o) not in hidden and id(o) not in self.own)
+            hidden.update(further)
+            new_codes = [o for o in further.values() if type(o) is types.CodeType]
+            waiting = list(further.values())
+            while new_codes:
+                codes.update((id(code), code) for code in new_codes)
+                # Constants are held by code alone, and code is held by constants.
+                parts = [part for _, get in _CODE_PARTS for part in map(get, new_codes) if type(part) is tuple]
+                parts = {id(part): part for part in parts if id(part) not in hidden and not gc.is_tracked(part)}
+                hidden.update(parts)
+                waiting += parts.values()
+                new_codes = [o for part in parts.values() for o in part if type(o) is types.CodeType and id(o) not in codes]
+        self.hidden = [o for o in hidden.values() if type(o) is not types.CodeType]
+        self.codes = list(codes.values())
+
+    def _chosen(self, level, candidates):
+        """Of too many referrers those that have names, then those of rare types: of the others there are many more."""
+        if len(candidates) <= REFERRERS_A_LEVEL:
+            return list(candidates.values())
+        frequency = collections.Counter(map(id, map(type, candidates.values())))
+        named = self.modules.keys() | self.running.keys()
+        objects = sorted(candidates.values(), key=lambda o: (id(type(o)) in level, id(o) not in named, frequency[id(type(o))]))
+        rest = objects[REFERRERS_A_LEVEL:]
+        self.counted_unseen += _count_references(rest, {self.target})[self.target]
+        # Objects do not hold their class.
+        for o in rest:
+            if id(type(o)) in level:
+                self.left_out[id(type(o))].add(id(o))
+        rest = [o for o in rest if id(type(o)) not in level]
+        self.cut.update(_count_references(rest, level))
+        if self.cut[self.target] and self.target in level:
+            kinds = {id(type(o)): type(o) for o in candidates.values()}
+            self.types_of_referrers.update({self.type_name(kinds[t]): number for t, number in frequency.items() if t not in level})
+        return objects[:REFERRERS_A_LEVEL]
+
+
+def _may_be_in_hidden_containers(o):
+    """Whether it is of those that the collector need not know of, so that neither need it know of what contains them."""
+    t = type(o)
+    if gc.is_tracked(o):
+        return False
+    return t is tuple or not _flags_of(t) & TYPE_HAS_COLLECTOR_HEADER or bool(_flags_of(t) & TYPE_IS_TYPE)
+
+
+def _those_that_reference(wanted, objects):
+    return list(compress(objects, map(not_, map(wanted.isdisjoint, map(map, repeat(id), map(gc.get_referents, objects))))))
+
+
+def _count_references(objects, wanted):
+    """How many references the objects have to each of the wanted."""
+    numbers = collections.Counter()
+    for start in range(0, len(objects), OBJECTS_A_CHUNK):
+        targets = _ids(chain.from_iterable(map(gc.get_referents, objects[start:start + OBJECTS_A_CHUNK])))
+        numbers.update(compress(targets, map(wanted.__contains__, targets)))
+    return numbers
+
+
+class _Step:
+    """How a holder has the object: as the tree shows it, and as an access path goes on, or begins, with it."""
+
+    __slots__ = ("shown", "path", "begins", "is_thread_local")
+
+    def __init__(self, shown, path=None, begins=False, is_thread_local=False):
+        self.shown = shown
+        self.path = shown if path is None else path
+        self.begins = begins
+        self.is_thread_local = is_thread_local
+
+
+class _HolderReport:
+    """Words for what a search found. Namespaces and cells stand for what they belong to."""
+
+    def __init__(self, search, count):
+        self.search = search
+        self.names = search.out
+        self.count = count
+        self.steps_of = {}
+        self.names_of_code = None
+        self.void = self._find_void()
+
+    def lines(self, limit):
+        search = self.search
+        lines = [self._headline(), self._count_line()]
+        everywhere = self._types_of_referrers()
+        lines += everywhere
+        if not (everywhere and id(type(search.objects[search.target])) in LEAVES):
+            paths = self._paths()
+            if paths:
+                lines += ["held by", *("  " + path for path in paths)]
+            lines += self._tree(max(limit - len(lines), 3))
+        lines += ["note: " + note for note in search.notes]
+        lines += ["note: %d %s" % (number, name.replace("_", " ")) for name, number in search.side_effects.items()]
+        if len(lines) > limit:
+            lines[max(limit - 1, 1):] = ["... %d more lines" % (len(lines) - max(limit - 1, 1))]
+        return lines
+
+    def _headline(self):
+        o = self.search.objects[self.search.target]
+        self.search.type_name(type(o))
+        size = next(iter(self.search.classes[id(type(o))].sizes([o])))
+        return "%s, %d bytes" % (self._described(self.search.target), size)
+
+    def _count_line(self):
+        search = self.search
+        seen = sum(search.counted.values()) + search.counted_unseen
+        at_least = "at least " if search.is_everywhere else ""
+        if self.count == IMMORTAL:
+            return "refcount: immortal, %s%s seen" % (at_least, _number(seen, "reference"))
+        count = self.count - search.counted_own
+        outside = "a frame may share its caller's" if seen > count else "%d outside the heap" % (count - seen)
+        if search.is_everywhere:
+            return "refcount %d: at least %s seen" % (count, _number(seen, "reference"))
+        return "refcount %d: %s seen, %s" % (count, _number(seen, "reference"), outside)
+
+    def _types_of_referrers(self):
+        numbers = self.search.types_of_referrers
+        if not numbers:
+            return []
+        rows = sorted(numbers.items(), key=lambda row: -row[1])
+        lines = ["%s%d objects reference it; of these types:" % ("at least " if self.search.is_everywhere else "", sum(numbers.values()))]
+        lines += ["  %d %s" % (number, name) for name, number in rows[:10]]
+        return lines + ["  ..."] * (len(rows) > 10)
+
+    # The graph of holders.
+
+    def _find_void(self):
+        """Objects that only types, code and the like have: a class's order of resolution, constants."""
+        search = self.search
+        candidates = [o for o in search.objects if o in search.left_out and o not in search.roots and o != search.target]
+        candidates = [o for o in candidates if o not in search.unexplored and not search.cut[o]]
+        void = set(candidates)
+        while True:
+            held = {o for o in void if any(source not in void for source in search.referrers.get(o, ()))}
+            if not held:
+                return void
+            void -= held
+
+    def _sources(self, target):
+        """(address, references) of what references the target, without what another reference tells better."""
+        found = self.search.referrers.get(target, {})
+        return [(source, references) for source, references in found.items() if source not in self.void and not self._is_restated(source, target)]
+
+    def _is_restated(self, source, target):
+        """Whether all that have the source tell of the target by themselves: a function does so of its tuple of default values."""
+        found = self.search.referrers
+        above = [holder for holder in found.get(source, ()) if holder not in self.void]
+        own = found.get(target, {})
+        return bool(above) and source not in self.search.roots and all(
+            holder in own and any(label.is_described for label in own[holder].labels) for holder in above
+        )
+
+    def holders(self, target):
+        """The steps from each holder to the target, by the holder's address."""
+        steps = self.steps_of.get(target)
+        if steps is None:
+            steps = self.steps_of[target] = {}
+            self._collect(target, steps, ())
+        return steps
+
+    def _collect(self, target, steps, passed):
+        for source, references in self._sources(target):
+            for label in references.labels:
+                if label.kind == CELL_CONTENTS and source not in passed:
+                    above = {}
+                    self._collect(source, above, (*passed, source))
+                    for holder, found in above.items():
+                        steps.setdefault(holder, []).extend(found)
+                    if above:
+                        continue
+                if label.kind == DICT_VALUE and self._collect_owners(source, label, steps):
+                    continue
+                steps.setdefault(source, []).append(self._step(source, label))
+            if references.number > len(references.labels):
+                steps.setdefault(source, []).append(_Step("... %d more" % (references.number - len(references.labels)), ""))
+
+    def _collect_owners(self, namespace, label, steps):
+        """Adds those whose namespace the dictionary is. Returns whether nobody else has it."""
+        if label.name is None:
+            return False
+        name = "." + label.name
+        if namespace in self.names.namespaces:
+            steps.setdefault(namespace, []).append(_Step(name, begins=True))
+            return True
+        others = False
+        found = False
+        for owner, references in self._sources(namespace):
+            for above in references.labels:
+                if above.kind == NAMESPACE:
+                    step = self._local(owner, label.name) if type(self.search.objects[owner]) is types.FrameType else _Step(name)
+                elif above.kind == THREAD_LOCAL:
+                    step = _Step(name, is_thread_local=True)
+                else:
+                    others = True
+                    continue
+                steps.setdefault(owner, []).append(step)
+                found = True
+        return found and not others
+
+    def _step(self, source, label):
+        o = self.search.objects[source]
+        if label.kind == LOCAL:
+            return self._local(source, label.name) if type(o) is types.FrameType else _Step(label.step, begins=True)
+        if label.kind == SLOT:
+            if label.name == "__self__":
+                return _Step(".<self>")
+            if label.name == "args" and any(k is functools.partial for k in _mro_of(type(o))):
+                return _Step(".<args>")
+            # The step of the frame's local tells of all of them.
+            if label.name == "__traceback__" or type(o) is types.TracebackType:
+                return _Step(label.step, "")
+        return _Step(label.step, "" if label.kind == CELL_CONTENTS else None, label.kind in _BEGINNINGS)
+
+    def _local(self, frame, name):
+        above = self.search.referrers.get(frame, {}).values()
+        in_generator = any(label.kind == SLOT and label.name in _GENERATOR_FRAMES for references in above for label in references.labels)
+        shown = ".<local>." + name
+        if frame in self.search.running or in_generator:
+            return _Step(shown, begins=True)
+        _, qualname = self._function(frame)
+        return _Step(shown, ".<traceback>.%s.%s" % (qualname, name))
+
+    # Names.
+
+    def _function(self, address):
+        """Module and short qualified name of the function that a frame or generator runs, or that a cache is put around."""
+        search = self.search
+        o = search.objects[address]
+        if type(o) is types.FunctionType:
+            return self._name_of_function(o)
+        if self.names_of_code is None:
+            self._name_codes()
+        return self.names_of_code.get(address, (None, None))
+
+    def _name_codes(self):
+        """Names for the code of frames, generators and caches: those of a function that runs it, which has the whole name."""
+        search = self.search
+        codes, wrapped = {}, {}
+        for address, o in search.objects.items():
+            if type(o) is types.FrameType:
+                codes[address] = o.f_code
+            elif id(type(o)) in _CODE_OF_GENERATOR:
+                codes[address] = _CODE_OF_GENERATOR[id(type(o))](o)
+            elif any(k is _LruCache for k in _mro_of(type(o)) or ()):
+                wrapped[address] = next((r for r in gc.get_referents(o) if type(r) is types.FunctionType), None)
+        self.names_of_code = {address: self._name_of_function(f) for address, f in wrapped.items() if f is not None}
+        by_code = {}
+        if codes:
+            distinct = {id(code): code for code in codes.values() if code is not None}
+            for f in gc.get_referrers(*distinct.values()):
+                if type(f) is types.FunctionType:
+                    by_code.setdefault(id(f.__code__), f)
+        for address, code in codes.items():
+            if id(code) in by_code:
+                self.names_of_code[address] = self._name_of_function(by_code[id(code)])
+            elif code is not None:
+                self.names_of_code[address] = self._name_of_code(search.objects[address], code)
+
+    def _name_of_function(self, f):
+        if id(f) not in self.names.functions:
+            self.search._read(f, frozenset())
+        module, qualname = self.names.functions[id(f)]
+        return module, _short(qualname)
+
+    def _name_of_code(self, o, code):
+        search = self.search
+        search._read(code, frozenset())
+        file, qualname = self.names.codes[id(code)]
+        if type(o) is types.FrameType:
+            module = _entry(list(dict.items(o.f_globals)), "__name__")
+            return module if type(module) is str else None, _short(qualname)
+        for candidate in search.modules.values():
+            entries = list(dict.items(_module_dict_of(candidate)))
+            module, module_file = _entry(entries, "__name__"), _entry(entries, "__file__")
+            if type(module) is str and type(module_file) is str and module_file == file:
+                return module, _short(qualname)
+        return None, _short(qualname)
+
+    def name(self, address):
+        """The name with which paths begin, if the object has one."""
+        o = self.search.objects[address]
+        if address in self.names.namespaces:
+            return self.names.namespaces[address] or "?"
+        if type(o) is types.ModuleType and id(_module_dict_of(o)) in self.names.namespaces:
+            return self.names.namespaces[id(_module_dict_of(o))] or "?"
+        if _flags_of(type(o)) & TYPE_IS_TYPE:
+            return _short(self.search.type_name(o))
+        module, qualname = self._function(address)
+        return "%s.%s" % (module or "?", qualname) if qualname else None
+
+    def _described(self, address):
+        o = self.search.objects[address]
+        name = self.name(address)
+        if name is None:
+            return "%s %#x" % (self.search.type_name(type(o)), address)
+        if type(o) is types.FrameType:
+            row = self.names.frames.get(address, (0, 0))
+            words = "frame %s, line %d" % (name, row[1])
+            return words + (", of another thread" if row[0] not in (0, threading.get_ident()) else "")
+        if address in self.names.namespaces or type(o) is types.ModuleType:
+            return "module " + name
+        if type(o) is types.FunctionType:
+            return "function " + name
+        if _flags_of(type(o)) & TYPE_IS_TYPE:
+            return "class " + name
+        return "%s %s %#x" % (self.search.type_name(type(o)), name, address)
+
+    # Access paths.
+
+    def _ends_here(self, holder, step):
+        return (step.begins or holder in self.search.roots) and self.name(holder) is not None
+
+    def _distances(self):
+        """For each object how far its name is: the least cost of a path."""
+        target = self.search.target
+        above, below = {}, collections.defaultdict(list)
+        waiting = [target]
+        while waiting:
+            o = waiting.pop()
+            if o in above:
+                continue
+            above[o] = [(holder, step) for holder, steps in self.holders(o).items() for step in steps if not step.shown.startswith("...")]
+            for holder, step in above[o]:
+                if not self._ends_here(holder, step):
+                    below[holder].append(o)
+                    waiting.append(holder)
+        distances = {}
+        waiting = collections.deque(above)
+        while waiting:
+            o = waiting.popleft()
+            ends = [0 if self._ends_here(holder, step) else distances.get(holder, UNREACHED) for holder, step in above[o]]
+            ways = [end + self._cost(holder, step) for end, (holder, step) in zip(ends, above[o])]
+            best = min(ways, default=UNREACHED)
+            if best < distances.get(o, UNREACHED):
+                distances[o] = best
+                waiting.extend(below[o])
+        return above, distances
+
+    def _cost(self, holder, step):
+        is_running = self._ends_here(holder, step) and holder in self.search.running
+        return bool(step.path) + 2 * is_running
+
+    def _paths(self):
+        """The access paths, best first, by a search that knows how far each object is from a name."""
+        target = self.search.target
+        above, distances = self._distances()
+        if target not in distances:
+            return []
+        paths = {}
+        # Each way: what it has cost, the object it has reached, what is written of it, and what it has passed.
+        ways = collections.defaultdict(collections.deque)
+        ways[distances[target]].append((0, target, "", "", ()))
+        tried = 0
+        while ways and len(paths) <= PATHS_SHOWN and tried < STEPS_TRIED:
+            estimate = min(ways)
+            cost, o, before, after, passed = ways[estimate].popleft()
+            if not ways[estimate]:
+                del ways[estimate]
+            if o is None:
+                paths[before + after] = True
+                continue
+            tried += 1
+            for holder, step in above[o]:
+                so_far = cost + self._cost(holder, step)
+                written = step.path + after
+                if self._ends_here(holder, step):
+                    ways[so_far].append((so_far, None, before + self.name(holder), written, ()))
+                elif holder in distances and holder != o and holder not in passed:
+                    start = "<thread-local " + before if step.is_thread_local else before
+                    written = ">" + written if step.is_thread_local else written
+                    ways[so_far + distances[holder]].append((so_far, holder, start, written, (*passed, o)))
+        shown = list(paths)
+        return shown if len(shown) <= PATHS_SHOWN else shown[:PATHS_SHOWN] + ["... more"]
+
+    # The tree.
+
+    def _tree(self, most):
+        """The tree of holders in at most so many lines: those near the object before those far from it."""
+        search = self.search
+        top = _Branch(search.target, "", ())
+        expanded = {}
+        waiting = collections.deque([top])
+        left = most - 2
+        _, distances = self._distances()
+        while waiting:
+            branch = waiting.popleft()
+            address = branch.address
+            if branch is not top and address in search.roots:
+                continue
+            if address in branch.passed:
+                branch.remark = "the object itself: a cycle" if address == search.target else "a cycle"
+                continue
+            if address in expanded:
+                branch.is_repeated = bool(self.holders(address))
+                continue
+            expanded[address] = branch
+            holders = self.holders(address)
+            # The nearest to a name first.
+            order = sorted(holders, key=lambda holder: 0 if holder in search.roots else 1 + distances.get(holder, UNREACHED))
+            branch.holders = [_Branch(holder, self._written(holders[holder]), (*branch.passed, address)) for holder in order[:left]]
+            left -= len(branch.holders)
+            waiting.extend(branch.holders)
+            number = len(holders) + search.cut[address]
+            if address in search.unexplored:
+                branch.remark = "not followed further"
+            elif len(branch.holders) < number:
+                branch.remark = "%d of %d referrers shown" % (len(branch.holders), number)
+            elif not number and branch is not top:
+                branch.remark = "held from outside the heap"
+        lines = []
+        if top.holders:
+            lines.append("referrers" + (" (%s)" % top.remark if top.remark else ""))
+            printed = set()
+            for holder in top.holders:
+                self._write_branch(holder, 1, lines, printed)
+        else:
+            lines.append("referrers: none seen")
+        if search.left_out.get(search.target):
+            lines.append("left out: %s from types, code and globals" % _number(len(search.left_out[search.target]), "reference"))
+        return lines
+
+    def _written(self, steps):
+        return ", ".join(dict.fromkeys(step.shown for step in steps))
+
+    def _write_branch(self, branch, depth, lines, printed):
+        remark = branch.remark
+        if branch.is_repeated:
+            remark = "shown above" if branch.address in printed else "shown below"
+        words = "  " * depth + branch.step + " <- " + self._described(branch.address)
+        lines.append(words + (" (%s)" % remark if remark else ""))
+        if not branch.is_repeated and not remark.endswith("a cycle"):
+            printed.add(branch.address)
+        for holder in branch.holders:
+            self._write_branch(holder, depth + 1, lines, printed)
+
+
+class _Branch:
+    """A place in the tree."""
+
+    __slots__ = ("address", "step", "passed", "holders", "remark", "is_repeated")
+
+    def __init__(self, address, step, passed):
+        self.address = address
+        self.step = step
+        # The addresses from here to the object.
+        self.passed = passed
+        self.holders = []
+        self.remark = ""
+        self.is_repeated = False
+
+
+def _number(number, noun):
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
+def _qualified(module, qualname):
+    return qualname if module in (None, "builtins") else "%s.%s" % (module, qualname)
+
+
+def _short(qualname):
+    return "?" if qualname is None else qualname.replace(".<locals>", "")
