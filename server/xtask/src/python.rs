@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::debian_pythons;
 use crate::process;
 
 /// The minor versions of Python 3 that heldby supports.
@@ -70,7 +71,8 @@ pub(crate) fn default() -> Result<Interpreter> {
     )
 }
 
-/// One interpreter of each supported minor version found, oldest first: those on the PATH, then those of pyenv.
+/// One interpreter of each supported minor version found, oldest first: those on the PATH, then those of pyenv, then those
+/// that were unpacked under the target folder.
 pub(crate) fn all() -> Vec<Interpreter> {
     let installed = pyenv();
     let of_version = |minor: u32| {
@@ -79,6 +81,7 @@ pub(crate) fn all() -> Vec<Interpreter> {
             .filter(is_it)
             .or_else(|| default().ok().filter(is_it))
             .or_else(|| installed.iter().find(|found| is_it(found)).cloned())
+            .or_else(|| debian_pythons::unpacked(minor))
     };
     SUPPORTED.filter_map(of_version).collect()
 }

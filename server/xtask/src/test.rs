@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::debian_pythons;
 use crate::process;
 use crate::python::{self, Interpreter};
 use crate::workspace;
@@ -92,7 +93,7 @@ fn steps(all: bool) -> Vec<Step> {
         step("dependencies", check_dependencies),
     ];
 
-    let interpreters = Interpreters::find();
+    let interpreters = Interpreters::find(all);
     let executables: Vec<PathBuf> = interpreters
         .chosen(all)
         .into_iter()
@@ -201,11 +202,24 @@ struct Interpreters {
 }
 
 impl Interpreters {
-    fn find() -> Self {
-        Self {
-            default: python::default(),
-            found: python::all(),
+    /// With `all`, versions that are missing are fetched, where that is possible.
+    fn find(all: bool) -> Self {
+        let default = python::default();
+        let mut found = python::all();
+        let missing: Vec<u32> = python::SUPPORTED
+            .filter(|minor| found.iter().all(|found| found.minor != *minor))
+            .collect();
+        if all
+            && !missing.is_empty()
+            && let Ok(helper) = &default
+        {
+            println!("unpacking the Pythons that this machine has not, under the target folder");
+            match debian_pythons::unpack(&missing, helper) {
+                Ok(()) => found = python::all(),
+                Err(error) => println!("they cannot be had: {}", process::explained(&error)),
+            }
         }
+        Self { default, found }
     }
 
     /// Those that the agent is tested on, by name; an error says why one is not to be had.
