@@ -2189,8 +2189,8 @@ class _HolderReport:
         for address, o in search.objects.items():
             if type(o) is types.FrameType:
                 codes[address] = o.f_code
-            elif id(type(o)) in _CODE_OF_GENERATOR:
-                codes[address] = _CODE_OF_GENERATOR[id(type(o))](o)
+            elif id(type(o)) in _GENERATORS:
+                codes[address] = _GENERATORS[id(type(o))](o)
             elif any(k is _LruCache for k in _mro_of(type(o)) or ()):
                 wrapped[address] = next((r for r in gc.get_referents(o) if type(r) is types.FunctionType), None)
         self.names_of_code = {address: self._name_of_function(f) for address, f in wrapped.items() if f is not None}

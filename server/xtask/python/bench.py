@@ -2,6 +2,8 @@
 
     bench.py heap AGENT DUMP    makes a heap of 1.4 million objects, and dumps it with the agent
     bench.py run COMMAND...     runs a command, its output thrown away
+    bench.py holder TOOL WHAT AGENT HELDBY DUMP
+                                asks a tool who holds one list, or one bytes object, of the same heap
 """
 
 import importlib.util
@@ -32,10 +34,7 @@ def make_heap():
 
 
 def heap(agent_path, dump):
-    spec = importlib.util.spec_from_file_location("heldby_agent", agent_path)
-    agent = importlib.util.module_from_spec(spec)
-    sys.modules["heldby_agent"] = agent
-    spec.loader.exec_module(agent)
+    agent = load_agent(agent_path)
     orders = make_heap()
     peak = peak_bytes(resource.RUSAGE_SELF)
     cpu, wall = cpu_seconds(), time.perf_counter()
@@ -44,6 +43,109 @@ def heap(agent_path, dump):
     assert len(orders) == INSTANCES
     more = peak_bytes(resource.RUSAGE_SELF) - peak
     return {"cpu_seconds": cpu, "wall_seconds": wall, "peak_bytes": more, "dump_bytes": os.path.getsize(dump)}
+
+
+ORDERS = {}
+
+
+def holder(tool, what, agent_path, heldby, dump):
+    """Asks who holds one object; its true path is `__main__.ORDERS['key 100000']` and the name of an attribute."""
+    ORDERS.update(make_heap())
+    # No variable of ours may hold it: that would be a true path too.
+    targets = {"list": lambda: ORDERS["key 100000"].lines, "bytes": lambda: ORDERS["key 100000"].document}
+    target = targets[what]
+    name = "lines" if what == "list" else "document"
+    ask = TOOLS[tool](agent_path, heldby, dump)
+    peak = peak_bytes(resource.RUSAGE_SELF)
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    answer, stopped = ask(target)
+    cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
+    named = sum(word in answer for word in ("ORDERS", "key 100000", name))
+    return {
+        "cpu_seconds": cpu,
+        "wall_seconds": wall,
+        "stopped_seconds": stopped or wall,
+        "peak_bytes": peak_bytes(resource.RUSAGE_SELF) - peak,
+        "lines": len(answer.splitlines()),
+        "named": named,
+    }
+
+
+def ask_heldby(agent_path, heldby, dump):
+    agent = load_agent(agent_path)
+
+    def ask(target):
+        begin = time.perf_counter()
+        agent.dump(dump)
+        stopped = time.perf_counter() - begin
+        answer = subprocess.run([heldby, "referrers", dump, "--id", str(id(target()))], stdout=subprocess.PIPE, check=True)
+        return answer.stdout.decode(), stopped
+
+    return ask
+
+
+def ask_why(agent_path, heldby, dump):
+    agent = load_agent(agent_path)
+    return lambda target: (agent.why_text(target()), None)
+
+
+def ask_guppy(agent_path, heldby, dump):
+    from guppy import hpy
+
+    heap = hpy()
+    return lambda target: (str(heap.iso(target()).sp), None)
+
+
+def ask_objgraph(agent_path, heldby, dump):
+    import io
+
+    import objgraph
+
+    def ask(target):
+        chain = objgraph.find_backref_chain(target(), objgraph.is_proper_module)
+        text = io.StringIO()
+        objgraph.show_chain(chain, output=text)
+        return text.getvalue(), None
+
+    return ask
+
+
+def ask_referrers(agent_path, heldby, dump):
+    import referrers
+
+    return lambda target: (str(referrers.get_referrer_graph(target(), module_prefixes=["__main__"])), None)
+
+
+def ask_pympler(agent_path, heldby, dump):
+    import io
+
+    from pympler import refbrowser
+
+    def ask(target):
+        text = io.StringIO()
+        browser = refbrowser.StreamBrowser(target(), maxdepth=4, stream=text)
+        browser.print_tree()
+        return text.getvalue(), None
+
+    return ask
+
+
+TOOLS = {
+    "heldby": ask_heldby,
+    "heldby_agent.why": ask_why,
+    "guppy3": ask_guppy,
+    "objgraph": ask_objgraph,
+    "referrers": ask_referrers,
+    "Pympler": ask_pympler,
+}
+
+
+def load_agent(path):
+    spec = importlib.util.spec_from_file_location("heldby_agent", path)
+    agent = importlib.util.module_from_spec(spec)
+    sys.modules["heldby_agent"] = agent
+    spec.loader.exec_module(agent)
+    return agent
 
 
 def run(command):
@@ -72,4 +174,5 @@ def cpu_seconds():
 
 
 if __name__ == "__main__":
-    print(json.dumps(heap(*sys.argv[2:]) if sys.argv[1] == "heap" else run(sys.argv[2:])))
+    mode, arguments = sys.argv[1], sys.argv[2:]
+    print(json.dumps(run(arguments) if mode == "run" else {"heap": heap, "holder": holder}[mode](*arguments)))

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::peers;
 use crate::process;
 use crate::python::{self, Interpreter};
 use crate::workspace::{self, Profile};
@@ -19,6 +20,9 @@ pub(crate) struct Options {
     /// The Python to make the heap with [default: `python3` of the PATH]
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
+    /// Ask other tools who holds an object of the same heap, too, and write the table into the README
+    #[arg(long)]
+    peers: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -29,6 +33,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => python::default()?,
     };
     eprintln!("bench: building heldby");
+    if options.peers {
+        return peers::run(&interpreter);
+    }
     let bench = Bench::prepare(workspace::build_heldby(Profile::Release)?, interpreter)?;
 
     eprintln!(
