@@ -3,6 +3,7 @@
 mod agent;
 mod report;
 mod run;
+mod signals;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
