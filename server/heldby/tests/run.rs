@@ -417,6 +417,9 @@ if len(sys.argv) == 1:
         "{}",
         out(&output)
     );
+    // Read again by the folder that both are in, they are two as well, though process id and start agree.
+    let again = place.run_alone(&[env!("CARGO_BIN_EXE_heldby"), "report", ".heldby"]);
+    assert_eq!(out(&again), out(&output));
 }
 
 #[test]
