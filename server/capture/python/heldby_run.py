@@ -27,7 +27,7 @@ _about_this_process_of_agent = _about_this_process
 def start_interval_dumps(folder, every, keep, bootstrap, modules, objects, is_helper):
     """Dumps into a folder of this process's own below `folder`: each `every` seconds and at exit; the newest `keep` stay.
 
-    The file `joined` in the folder `bootstrap` grows by a byte, and when the process gets its folder, its path is added to
+    The file `joined` in the folder `bootstrap` grows by a byte, and when the process gets its folder, id and path are added to
     `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
     """
     _modules.update(modules)
@@ -178,7 +178,7 @@ def _make_own_folder():
         except FileExistsError:
             number += 1
             folder = "%s-%d" % (name, number)
-    _record("dumped", os.fsencode(folder) + b"\0")
+    _record("dumped", b"%d %s\0" % (os.getpid(), os.fsencode(folder)))
     return folder
 
 

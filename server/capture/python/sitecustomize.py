@@ -91,10 +91,12 @@ def _load_apart(path):
     known = set(map(id, objects_before))
     known.update(map(id, (objects_before, known, path_before, finders_before, modules_before)))
     objects = {id(o): o for o in gc.get_objects() if id(o) not in known and type(o) is not type(sys._getframe())}
-    # What the program reaches is not the agent's, even if the agent was the first to ask for it.
+    # What the program reaches is not the agent's, even if the agent was the first to ask for it; but some of the modules are in
+    # a list of the interpreter's.
+    apart = {id(module) for name, module in modules.items() if sys.modules.get(name) is not module}
     reached = [o for o in objects_before if type(o) is not type(sys._getframe())]
     while reached:
-        reached = [objects.pop(id(o)) for o in gc.get_referents(*reached) if id(o) in objects]
+        reached = [objects.pop(id(o)) for o in gc.get_referents(*reached) if id(o) in objects and id(o) not in apart]
     return agent, modules, list(objects.values())
 
 

@@ -10,7 +10,7 @@ use crate::process;
 
 /// Beside the agent: a byte for each process that has loaded it.
 const JOINED: &str = "joined";
-/// Beside the agent: the folder of each process that has begun a dump, with a zero byte behind it.
+/// Beside the agent: id, space and folder of each process that has begun a dump, each with a zero byte behind it.
 const DUMPED: &str = "dumped";
 
 /// For a process that outlives the program and is taking a dump.
@@ -105,12 +105,20 @@ impl Launch {
 
     /// The folders of the processes that have begun a dump so far, in that order.
     pub fn processes(&self) -> Vec<PathBuf> {
-        let record = fs::read(self.bootstrap.path().join(DUMPED)).unwrap_or_default();
-        let paths = record.split(|byte| *byte == 0);
-        paths
-            .filter(|path| !path.is_empty())
-            .filter_map(path_of)
+        self.dumped()
+            .into_iter()
+            .map(|(_, folder)| folder)
             .collect()
+    }
+
+    fn dumped(&self) -> Vec<(u32, PathBuf)> {
+        let record = fs::read(self.bootstrap.path().join(DUMPED)).unwrap_or_default();
+        let entries = record.split(|byte| *byte == 0).filter_map(|entry| {
+            let space = entry.iter().position(|byte| *byte == b' ')?;
+            let pid = std::str::from_utf8(&entry[..space]).ok()?.parse().ok()?;
+            Some((pid, path_of(&entry[space + 1..])?))
+        });
+        entries.collect()
     }
 
     /// How many processes have loaded the agent so far.
@@ -131,18 +139,20 @@ impl Launch {
     /// The same for the processes that have ended. True when others are still writing.
     fn remove_abandoned(&self) -> bool {
         let mut is_written = false;
-        for folder in self.processes() {
+        for (pid, folder) in self.dumped() {
+            let is_running = process::is_running(pid);
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                match unfinished_by(&entry.file_name().to_string_lossy()) {
-                    None => {}
-                    Some(pid) if process::is_running(pid) => is_written = true,
-                    Some(_) => {
+                if entry.file_name().to_string_lossy().ends_with(".part") {
+                    is_written |= is_running;
+                    if !is_running {
                         // What cannot be removed is no dump either.
                         let _ = fs::remove_file(entry.path());
-                        // Only if it is empty.
-                        let _ = fs::remove_dir(&folder);
                     }
                 }
+            }
+            if !is_running {
+                // Only if it is empty.
+                let _ = fs::remove_dir(&folder);
             }
         }
         is_written
@@ -170,12 +180,6 @@ fn settings_text(settings: &Settings, folder: &Path) -> Vec<u8> {
     let mut text = format!("{}\n{}\n", settings.every.as_secs_f64(), settings.keep).into_bytes();
     text.extend(bytes_of(folder));
     text
-}
-
-/// The process that writes this file, if it is an unfinished dump.
-fn unfinished_by(file_name: &str) -> Option<u32> {
-    let (_, pid) = file_name.strip_suffix(".part")?.rsplit_once(".heldby.")?;
-    pid.parse().ok()
 }
 
 #[cfg(unix)]
