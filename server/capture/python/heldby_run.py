@@ -1,25 +1,65 @@
-"""What `heldby run` adds to the agent: dumps at an interval and at exit, in each process of the program.
-
-This text is executed in the agent's own namespace, so that the agent knows its functions for its own and leaves them out of
-the dumps. The thread is a bare one, waiting on a bare lock: nothing of it is an object of the program's heap.
-"""
+# What `heldby run` adds to the agent: dumps at an interval and at exit, in each process of the program.
+#
+# This text stands behind the agent's own, in its namespace: the agent knows these functions for its own and leaves them out of
+# the dumps. The thread is a bare one, waiting on a bare lock: nothing of it is an object of the program's heap.
 import atexit
+import re
 import _thread
+
+# Imported by the agent only when it is needed; here before the program can have one of its own.
+try:
+    import hashlib
+except ImportError:
+    pass
 
 # What is going on in this process: set by `start_interval_dumps`, and anew after a fork.
 _interval = {}
+# What the agent was loaded with, and the program does not know: modules by their names, and all objects.
+_modules = {}
+_apart = collections.deque()
+_apart_ids = set()
+
+_FORK_FILTER = ("ignore", re.compile(".* is multi-threaded, use of fork"), DeprecationWarning, None, 0)
+_own_ids_of_agent = _own_ids
+_about_this_process_of_agent = _about_this_process
 
 
-def start_interval_dumps(folder, every, keep, record):
+def start_interval_dumps(folder, every, keep, bootstrap, modules, objects, is_helper):
     """Dumps into a folder of this process's own below `folder`: each `every` seconds and at exit; the newest `keep` stay.
 
-    The path of that folder is added to the file `record` when it is made.
+    The file `joined` in the folder `bootstrap` grows by a byte, and when the process gets its folder, id and path are added to
+    `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
     """
-    _interval.update(folder=folder, every=every, keep=keep, record=record)
-    _begin_interval_dumps()
-    atexit.register(_dump_at_exit)
+    _modules.update(modules)
+    __builtins__["__import__"] = _import_apart
+    _apart.extend(objects)
+    _apart_ids.update(map(id, _apart))
+    _apart_ids.add(id(_apart))
+    _interval.update(folder=folder, every=min(every, _thread.TIMEOUT_MAX), keep=keep, bootstrap=bootstrap)
+    _interval.update(forking=False, program_start=time.time_ns())
+    if not is_helper:
+        _begin_interval_dumps()
+        atexit.register(_dump_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_begin_again_after_fork)
+
+
+def _import_apart(name, *_):
+    """`import` in the agent, while the program runs: never what the program has under that name."""
+    try:
+        return _modules[name]
+    except KeyError:
+        raise ImportError("heldby: %s was not loaded with the agent" % name)
+
+
+def _own_ids():
+    return _own_ids_of_agent() | _apart_ids
+
+
+def _about_this_process(*arguments):
+    about = _about_this_process_of_agent(*arguments)
+    about["program_start"] = _interval["program_start"]
+    return about
 
 
 def _begin_interval_dumps():
@@ -29,20 +69,37 @@ def _begin_interval_dumps():
     stop.acquire()
     _interval.update(stop=stop, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
     _thread.start_new_thread(_dump_at_intervals, (stop,))
+    _record("joined", b".")
 
 
 def _before_fork():
     """No fork while a dump is taken: the child would have the collector disabled, and all that the dump had in hand."""
     try:
-        _interval["forking"] = _owner != threading.get_ident()
+        _interval["forking"] = _owner != _thread.get_ident()
         if _interval["forking"]:
             _lock.acquire()
-        if sys.version_info >= (3, 12) and len(threading._active) == 1:
-            # The only other thread is the one for the dumps, which holds no lock now: nothing that the program should hear of.
-            import warnings
-            warnings.filterwarnings("ignore", r".* is multi-threaded, use of fork", DeprecationWarning)
+        if sys.version_info >= (3, 12):
+            _let_fork()
     except Exception as error:
         _complain(error)
+
+
+def _let_fork():
+    """No warning of threads for a program that has none: the one for the dumps holds no lock now.
+
+    The program's own modules are looked at as they are, and nothing of them is called.
+    """
+    threads = _names_of("threading").get("_active")
+    if type(threads) is dict and len(threads) > 1:
+        return
+    filters = _names_of("warnings").get("filters", sys.modules["_warnings"].filters)
+    if type(filters) is list:
+        filters[:] = [_FORK_FILTER, *(own for own in filters if own is not _FORK_FILTER)]
+
+
+def _names_of(name):
+    module = sys.modules.get(name)
+    return _module_dict_of(module) if type(module) is types.ModuleType else {}
 
 
 def _after_fork_in_parent():
@@ -53,9 +110,12 @@ def _after_fork_in_parent():
 def _begin_again_after_fork():
     """The child has no copy of the thread."""
     global _lock, _owner
-    _lock, _owner = threading.Lock(), None
+    _lock, _owner = _thread.allocate_lock(), None
     try:
+        is_first = "stop" not in _interval
         _begin_interval_dumps()
+        if is_first:
+            atexit.register(_dump_at_exit)
         # Children of multiprocessing end without atexit before Python 3.13, but tell their own module.
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
@@ -84,8 +144,8 @@ def _dump_at_exit():
     try:
         _interval["stop"].release()
         _dump_next()
-    except KeyboardInterrupt:
-        # Who interrupts a program that is ending does not want to wait for a dump.
+    except BaseException:
+        # The program's own handler of a signal: who ends a program that is ending does not want to wait for a dump.
         pass
 
 
@@ -118,22 +178,29 @@ def _make_own_folder():
         except FileExistsError:
             number += 1
             folder = "%s-%d" % (name, number)
-    try:
-        with open(_interval["record"], "ab") as file:
-            file.write(os.fsencode(folder) + b"\n")
-    except OSError:
-        # `heldby run` is gone, or this process changed its user: the dumps are taken all the same.
-        pass
+    _record("dumped", b"%d %s\0" % (os.getpid(), os.fsencode(folder)))
     return folder
+
+
+def _record(name, what):
+    """Tells `heldby run`, unless it is gone, or this process has changed its user: the dumps are taken all the same."""
+    try:
+        with open(os.path.join(_interval["bootstrap"], name), "ab") as file:
+            file.write(what)
+    except OSError:
+        pass
 
 
 def _process_name():
     """The program's name, the process, and its start: what tells this process from all others."""
-    arguments = getattr(sys, "argv", None) or [""]
-    program = arguments[0] if type(arguments[0]) is str else ""
-    program = os.path.splitext(os.path.basename(program))[0].strip("-") or "python"
+    arguments = getattr(sys, "argv", None)
+    program = arguments[0] if type(arguments) is list and arguments and type(arguments[0]) is str else ""
+    folder, program = os.path.split(program)
+    program = os.path.splitext(program)[0]
     if program == "__main__":
-        program = os.path.basename(os.path.dirname(arguments[0])) or "python"
+        program = os.path.basename(folder)
+    if not program.strip("-") or program in ("-c", "-m"):
+        program = "python"
     start = _process_start()
     return "%s-%d-%s" % (program, os.getpid(), time.strftime("%Y%m%dT%H%M%SZ", time.gmtime((start or 0) // 10**9)))
 
@@ -143,6 +210,7 @@ def _complain(error):
     if not _interval.get("complained"):
         _interval["complained"] = True
         try:
-            sys.stderr.write("heldby: no dump could be taken: %s\n" % error)
+            # Not by `sys.stderr`, which may be an object of the program's.
+            os.write(2, b"heldby: no dump could be taken: %s\n" % os.fsencode("%s" % error))
         except Exception:
             pass

@@ -4,7 +4,17 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::process;
+
+/// Beside the agent: a byte for each process that has loaded it.
+const JOINED: &str = "joined";
+/// Beside the agent: id, space and folder of each process that has begun a dump, each with a zero byte behind it.
+const DUMPED: &str = "dumped";
+
+/// For a process that outlives the program and is taking a dump.
+const A_MOMENT: Duration = Duration::from_secs(5);
 
 /// How a program is to be dumped.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +50,6 @@ pub struct Launch {
     bootstrap: tempfile::TempDir,
     folder: PathBuf,
     is_new: bool,
-    settings: Settings,
 }
 
 impl Launch {
@@ -60,13 +69,18 @@ impl Launch {
             .prefix("heldby-run-")
             .tempdir()
             .map_err(at(&std::env::temp_dir()))?;
+        let agent = [
+            crate::agent_source(),
+            include_str!("../python/heldby_run.py"),
+        ]
+        .join("\n");
         let files = [
             (
                 "sitecustomize.py",
-                include_str!("../python/sitecustomize.py"),
+                include_bytes!("../python/sitecustomize.py").to_vec(),
             ),
-            ("heldby_run.py", include_str!("../python/heldby_run.py")),
-            ("heldby_agent.py", crate::agent_source()),
+            ("heldby_agent.py", agent.into_bytes()),
+            ("settings", settings_text(&settings, &folder)),
         ];
         for (name, text) in files {
             let path = bootstrap.path().join(name);
@@ -76,7 +90,6 @@ impl Launch {
             bootstrap,
             folder,
             is_new,
-            settings,
         })
     }
 
@@ -92,27 +105,57 @@ impl Launch {
 
     /// The folders of the processes that have begun a dump so far, in that order.
     pub fn processes(&self) -> Vec<PathBuf> {
-        let record = fs::read(self.bootstrap.path().join("processes")).unwrap_or_default();
-        let lines = record.split(|byte| *byte == b'\n');
-        lines
-            .filter(|line| !line.is_empty())
-            .filter_map(path_of)
+        self.dumped()
+            .into_iter()
+            .map(|(_, folder)| folder)
             .collect()
     }
 
-    /// Removes what a process that was killed had begun to write. It must have ended.
-    pub fn remove_unfinished(&self, pid: u32) {
-        let end = format!(".heldby.{pid}.part");
-        for folder in self.processes() {
-            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-            for entry in entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(&end))
-            {
-                // What cannot be removed is no dump either.
-                let _ = fs::remove_file(entry.path());
-            }
-            // Only if it is empty.
-            let _ = fs::remove_dir(&folder);
+    fn dumped(&self) -> Vec<(u32, PathBuf)> {
+        let record = fs::read(self.bootstrap.path().join(DUMPED)).unwrap_or_default();
+        let entries = record.split(|byte| *byte == 0).filter_map(|entry| {
+            let space = entry.iter().position(|byte| *byte == b' ')?;
+            let pid = std::str::from_utf8(&entry[..space]).ok()?.parse().ok()?;
+            Some((pid, path_of(&entry[space + 1..])?))
+        });
+        entries.collect()
+    }
+
+    /// How many processes have loaded the agent so far.
+    pub fn joined(&self) -> usize {
+        fs::read(self.bootstrap.path().join(JOINED)).map_or(0, |record| record.len())
+    }
+
+    /// Removes what processes that were killed had begun to write. A process that is still at it gets a moment to finish.
+    ///
+    /// To be called when the program has ended.
+    pub fn remove_unfinished(&self) {
+        let deadline = Instant::now() + A_MOMENT;
+        while self.remove_abandoned() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The same for the processes that have ended. True when others are still writing.
+    fn remove_abandoned(&self) -> bool {
+        let mut is_written = false;
+        for (pid, folder) in self.dumped() {
+            let is_running = process::is_running(pid);
+            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().ends_with(".part") {
+                    is_written |= is_running;
+                    if !is_running {
+                        // What cannot be removed is no dump either.
+                        let _ = fs::remove_file(entry.path());
+                    }
+                }
+            }
+            if !is_running {
+                // Only if it is empty.
+                let _ = fs::remove_dir(&folder);
+            }
+        }
+        is_written
     }
 
     /// What to set in the program's environment. `python_path` is the PYTHONPATH that it would have had.
@@ -122,22 +165,32 @@ impl Launch {
     pub fn environment(
         &self,
         python_path: Option<OsString>,
-    ) -> Result<Vec<(&'static str, OsString)>, LaunchError> {
+    ) -> Result<[(&'static str, OsString); 1], LaunchError> {
         let own = self.bootstrap.path().to_owned();
         // An empty PYTHONPATH is none; an empty part of one is the working folder.
         let rest = python_path.filter(|path| !path.is_empty());
         let rest = rest.iter().flat_map(std::env::split_paths);
         let path = std::env::join_paths(std::iter::once(own).chain(rest))?;
-        Ok(vec![
-            ("PYTHONPATH", path),
-            ("HELDBY_RUN_DIR", self.folder.clone().into_os_string()),
-            (
-                "HELDBY_RUN_EVERY",
-                self.settings.every.as_secs_f64().to_string().into(),
-            ),
-            ("HELDBY_RUN_DUMPS", self.settings.keep.to_string().into()),
-        ])
+        Ok([("PYTHONPATH", path)])
     }
+}
+
+/// What the agent reads at the start of each process: seconds, number of dumps, folder, a line each.
+fn settings_text(settings: &Settings, folder: &Path) -> Vec<u8> {
+    let mut text = format!("{}\n{}\n", settings.every.as_secs_f64(), settings.keep).into_bytes();
+    text.extend(bytes_of(folder));
+    text
+}
+
+#[cfg(unix)]
+fn bytes_of(path: &Path) -> Vec<u8> {
+    use std::os::unix::ffi::OsStrExt as _;
+    path.as_os_str().as_bytes().to_owned()
+}
+
+#[cfg(not(unix))]
+fn bytes_of(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
 }
 
 #[cfg(unix)]

@@ -9,6 +9,7 @@
 //! [`Launch`] prepares the environment in which a program dumps itself as it goes.
 
 mod launch;
+mod process;
 
 pub use launch::{Launch, LaunchError, Settings};
 

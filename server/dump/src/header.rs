@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value};
 
-/// Names a process: dumps that share it are a series.
+/// Names a process and the program that it ran: dumps that share it are a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessKey {
     /// Process id.
     pub pid: u64,
     /// Start of the process in nanoseconds since the epoch, 0 if the dump does not know.
     pub started_at_nanoseconds: u64,
+    /// Start of the program in that process, likewise: a process may turn into another program (`exec`).
+    pub program_started_at_nanoseconds: u64,
 }
 
 /// The `HEAD` sections of a dump, joined. What a dump does not say is empty, 0 or false.
@@ -22,6 +24,8 @@ pub struct Header {
     pub pid: u64,
     /// Start of the process in nanoseconds since the epoch.
     pub process_start_nanoseconds: u64,
+    /// When the interpreter began in the process, in nanoseconds since the epoch.
+    pub program_start_nanoseconds: u64,
     /// When the dump was taken, in nanoseconds since the epoch.
     pub taken_at_nanoseconds: u64,
     /// It was taken when the process was ending.
@@ -77,6 +81,7 @@ impl Header {
             version: text("version"),
             pid: number("pid"),
             process_start_nanoseconds: number("process_start"),
+            program_start_nanoseconds: number("program_start"),
             taken_at_nanoseconds: number("taken_at"),
             at_exit: text("moment") == "exit",
             executable: text("executable"),
@@ -101,6 +106,7 @@ impl Header {
         ProcessKey {
             pid: self.pid,
             started_at_nanoseconds: self.process_start_nanoseconds,
+            program_started_at_nanoseconds: self.program_start_nanoseconds,
         }
     }
 }

@@ -8,6 +8,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+#[cfg(unix)]
+use std::{process::Stdio, time::Duration};
 
 struct Place(tempfile::TempDir);
 
@@ -21,14 +23,47 @@ impl Place {
     }
 
     fn run(&self, options: &[&str], program: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_heldby"));
-        command
-            .arg("run")
-            .args(options)
-            .arg("--")
-            .args(program)
-            .current_dir(self.0.path());
+        self.heldby(options, program).output().unwrap()
+    }
+
+    /// Runs a program without heldby.
+    fn run_alone(&self, program: &[&str]) -> Output {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).current_dir(self.0.path());
         command.env_remove("PYTHONPATH").output().unwrap()
+    }
+
+    /// Runs a program that makes the file `ready` when it is, and then does not end by itself.
+    #[cfg(unix)]
+    fn start(&self, options: &[&str], program: &[&str]) -> Running {
+        let mut command = self.heldby(options, program);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let running = Running(child);
+        while !self.0.path().join("ready").exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running
+    }
+
+    fn heldby(&self, options: &[&str], program: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heldby"));
+        command.arg("run").args(options).arg("--").args(program);
+        command.current_dir(self.0.path()).env_remove("PYTHONPATH");
+        command
+    }
+
+    /// All files in the folders of the processes.
+    #[cfg(unix)]
+    fn files(&self) -> Vec<String> {
+        let folders = paths(&self.0.path().join(".heldby"));
+        let files = folders.iter().flat_map(|folder| paths(folder));
+        files
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     }
 
     /// The folders of the processes, each with its number of dumps.
@@ -44,6 +79,28 @@ impl Place {
                 )
             })
             .collect()
+    }
+}
+
+/// heldby with a program that has not ended.
+#[cfg(unix)]
+struct Running(std::process::Child);
+
+#[cfg(unix)]
+impl Running {
+    /// Sends a signal to heldby.
+    fn send(self, signal: &str) -> Self {
+        let pid = self.0.id().to_string();
+        let status = Command::new("kill")
+            .args(["-s", signal, &pid])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        self
+    }
+
+    fn end(self) -> Output {
+        self.0.wait_with_output().unwrap()
     }
 }
 
@@ -172,18 +229,26 @@ fn the_programs_own_sitecustomize_still_runs() {
 }
 
 #[test]
-fn a_program_that_cannot_be_joined_is_explained() {
+fn a_program_that_cannot_be_joined_runs_and_is_explained() {
     let place = Place::new(&[("app.py", "print('alone')\n")]);
-    let output = place.run(&[], &["python3", "-I", "app.py"]);
-    assert_eq!(
-        (output.status.code(), out(&output).as_str()),
-        (Some(0), "alone\n")
-    );
-    assert!(
-        err(&output).contains("it was started with -I, -E or -S"),
-        "{}",
-        err(&output)
-    );
+    for flag in ["-I", "-E", "-S"] {
+        let output = place.run(&[], &["python3", flag, "app.py"]);
+        assert_eq!(
+            (output.status.code(), out(&output).as_str()),
+            (Some(0), "alone\n")
+        );
+        let said = err(&output);
+        assert!(said.contains("started with -I, -E or -S"), "{said}");
+    }
+}
+
+#[test]
+fn a_program_that_ended_before_its_first_dump_is_explained() {
+    let place = Place::new(&[("app.py", "import os\nos._exit(3)\n")]);
+    let output = place.run(&[], &["python3", "app.py"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = err(&output);
+    assert!(said.contains("Use a smaller --every"), "{said}");
 }
 
 #[test]
@@ -352,6 +417,9 @@ if len(sys.argv) == 1:
         "{}",
         out(&output)
     );
+    // Read again by the folder that both are in, they are two as well, though process id and start agree.
+    let again = place.run_alone(&[env!("CARGO_BIN_EXE_heldby"), "report", ".heldby"]);
+    assert_eq!(out(&again), out(&output));
 }
 
 #[test]
@@ -402,4 +470,115 @@ os.kill(os.getpid(), signal.SIGKILL)
     let output = place.run(&["--every", "0.1"], &["python3", "app.py"]);
     assert_eq!(output.status.code(), Some(137));
     assert_eq!(place.processes(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_killed_children_had_begun_to_write_is_removed_and_their_dumps_are_kept() {
+    let program = "\
+import glob, os, signal, time
+child = os.fork()
+if child == 0:
+    big = [[i] for i in range(100000)]
+    while True:
+        time.sleep(1)
+folder = '.heldby/*-%d-*/*' % child
+while not glob.glob(folder + '.heldby') or not glob.glob(folder + '.part'):
+    time.sleep(0.001)
+os.kill(child, signal.SIGTERM)
+print(child, os.waitpid(child, 0)[1])
+";
+    let place = Place::new(&[("app.py", program)]);
+    let output = place.run(&["--every", "0.1"], &["python3", "app.py"]);
+    let text = out(&output);
+    let (child, status) = text.lines().next().unwrap().split_once(' ').unwrap();
+    assert_eq!(status, "15");
+    assert!(text.contains(&format!(" of process {child} (")), "{text}");
+    let files = place.files();
+    assert!(
+        files.iter().all(|name| !name.ends_with(".part")),
+        "{files:?}"
+    );
+}
+
+/// Waits until the process has a dump, then for a signal.
+#[cfg(unix)]
+const WAITING: &str = "\
+import glob, os, signal, sys, time
+for name in sys.argv[1:]:
+    signal.signal(getattr(signal, name), lambda number, _: sys.exit('got ' + signal.Signals(number).name))
+while not glob.glob('.heldby/*/*.heldby'):
+    time.sleep(0.01)
+open('ready', 'w').close()
+while True:
+    time.sleep(0.1)
+";
+
+#[cfg(unix)]
+#[test]
+fn signals_are_passed_on_and_the_report_still_comes() {
+    for (signal, is_handled, code) in [
+        ("TERM", false, 128 + 15),
+        ("HUP", false, 128 + 1),
+        ("TERM", true, 1),
+        ("INT", true, 1),
+        ("USR1", true, 1),
+    ] {
+        let place = Place::new(&[("app.py", WAITING)]);
+        let name = format!("SIG{signal}");
+        let mut program = vec!["python3", "app.py"];
+        program.extend(is_handled.then_some(name.as_str()));
+        let running = place.start(&["--every", "0.1"], &program);
+        let output = running.send(signal).end();
+        assert_eq!(output.status.code(), Some(code), "{signal}");
+        let said = err(&output);
+        assert_eq!(
+            said.starts_with(&format!("got {name}\n")),
+            is_handled,
+            "{said}"
+        );
+        assert!(out(&output).contains(" of process "), "{}", out(&output));
+        let files = place.files();
+        assert!(
+            files.iter().all(|name| !name.ends_with(".part")),
+            "{files:?}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_is_ignored_is_ignored_by_the_program_too() {
+    let program = "\
+import signal
+print(*(signal.getsignal(number).name for number in (signal.SIGHUP, signal.SIGTERM)))
+";
+    let place = Place::new(&[("app.py", program)]);
+    let heldby = env!("CARGO_BIN_EXE_heldby");
+    let script = format!("trap '' HUP; exec {heldby} run -- python3 app.py");
+    let output = place.run_alone(&["sh", "-c", &script]);
+    assert!(
+        out(&output).starts_with("SIG_IGN SIG_DFL\n"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_signals_its_whole_group_has_the_signal_once() {
+    let script = "\
+trap 'echo ended; times=$((times + 1)); test $times -lt 3 || exit 9' TERM
+kill -TERM 0
+sleep 0.3
+exit $times
+";
+    let place = Place::new(&[("app.sh", script)]);
+    let heldby = env!("CARGO_BIN_EXE_heldby");
+    // A group of its own, so that the signal does not end the test.
+    let output = place.run_alone(&["setsid", "--wait", heldby, "run", "--", "sh", "app.sh"]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("ended\n", Some(1))
+    );
 }

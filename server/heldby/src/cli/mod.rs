@@ -5,6 +5,7 @@ mod progress;
 mod referrers;
 mod report;
 mod run;
+mod signals;
 mod stat;
 
 use std::io::{self, Write as _};

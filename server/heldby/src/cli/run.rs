@@ -5,24 +5,21 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use heldby_capture::{Launch, Settings};
 
+use super::signals::Program;
 use crate::analysis::{ReportOptions, analyse};
 use crate::report_text;
-
-/// Exit code of what an interrupt ends: 128 and the signal.
-const INTERRUPTED: i32 = 130;
 
 /// Run a Python program, dump its heap as it goes, then report
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The program must be Python, started in any way; its Python children join. It runs as it would
-without heldby, and its exit code is heldby's. Growth is proven by three dumps or more.
+without heldby, and its exit code is heldby's. Signals to heldby are passed on to it. A process that
+is ended by a signal or by os._exit has no dump at exit. Growth is proven by three dumps or more.
 
 Examples:
   heldby run -- python app.py
@@ -59,23 +56,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if launch.folder_is_new() {
         keep_out_of_git(launch.folder());
     }
-    let has_ended = Arc::new(AtomicBool::new(false));
-    // An interrupt from the terminal reaches the program by itself: it decides, and the report still comes. The report
-    // itself can be interrupted.
-    let program_has_ended = Arc::clone(&has_ended);
-    let interrupted = move || {
-        if program_has_ended.load(Ordering::SeqCst) {
-            std::process::exit(INTERRUPTED);
-        }
-    };
-    ctrlc::set_handler(interrupted).context("could not wait for interrupts")?;
     let status = start(&launch, &arguments.program)?;
-    has_ended.store(true, Ordering::SeqCst);
-    let processes = launch.processes();
+    let (processes, joined) = (launch.processes(), launch.joined());
     let folder = launch.folder().to_owned();
     // Its files go before the report, which an interrupt may end.
     drop(launch);
-    if let Err(error) = report(&folder, &processes) {
+    if let Err(error) = report(&folder, &processes, joined) {
         // The exit code is the program's all the same.
         super::complain(&error);
     }
@@ -88,15 +74,15 @@ fn start(launch: &Launch, program: &[OsString]) -> Result<ExitStatus> {
     let environment = launch.environment(std::env::var_os("PYTHONPATH"))?;
     let mut command = Command::new(name);
     command.args(arguments).envs(environment);
-    let mut child = command
-        .spawn()
+    let program = Program::start(&mut command)
         .with_context(|| format!("{} could not be started", name.to_string_lossy()))?;
-    let status = child.wait().context("could not wait for the program")?;
-    launch.remove_unfinished(child.id());
+    let status = program.wait().context("could not wait for the program")?;
+    launch.remove_unfinished();
     Ok(status)
 }
 
-fn report(folder: &Path, processes: &[PathBuf]) -> Result<()> {
+/// Reports on the processes that have dumps. `joined` is the number of processes that the agent was loaded in.
+fn report(folder: &Path, processes: &[PathBuf], joined: usize) -> Result<()> {
     let mut dumps: Vec<Vec<PathBuf>> = Vec::new();
     for process in processes.iter().filter(|process| process.exists()) {
         let mut paths = Vec::new();
@@ -105,14 +91,7 @@ fn report(folder: &Path, processes: &[PathBuf]) -> Result<()> {
     }
     dumps.retain(|paths| !paths.is_empty());
     if dumps.is_empty() {
-        let words = "\
-heldby: no dump was taken. What may be the reason:
-  - the program is not Python, or not CPython 3.8 or later;
-  - it was started with -I, -E or -S, or with an environment of its own: then the agent is not loaded. Call it in the
-    program instead: `heldby agent > heldby_agent.py`, and `heldby_agent.dump(path)` where you want a dump;
-  - it was killed before the first dump: use a smaller --every.
-";
-        let _ = write!(anstream::stderr(), "{words}");
+        let _ = write!(anstream::stderr(), "{}", why_no_dump(joined));
         return Ok(());
     }
     let mut reports = Vec::new();
@@ -130,6 +109,22 @@ heldby: no dump was taken. What may be the reason:
     );
     let _ = anstream::stderr().write_all(again.as_bytes());
     Ok(())
+}
+
+fn why_no_dump(joined: usize) -> &'static str {
+    if joined == 0 {
+        "\
+heldby: no dump was taken: no process of the program has loaded the agent. What may be the reason:
+  - it is not Python, or not CPython 3.8 or later;
+  - it was started with -I, -E or -S, or with an environment of its own. Start it without, or call the agent in the
+    program: `heldby agent > heldby_agent.py`, and `heldby_agent.dump(path)` where you want a dump.
+"
+    } else {
+        "\
+heldby: no dump was taken: the program ended before the first, by a signal or by `os._exit`, after which no process can
+take one. Use a smaller --every.
+"
+    }
 }
 
 /// Dumps are no part of the program's repository.
