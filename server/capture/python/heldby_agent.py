@@ -1472,9 +1472,12 @@ REFERRERS_A_LEVEL = 1000
 OBJECTS_A_QUESTION = 64
 REFERENCES_SHOWN = 4
 PATHS_SHOWN = 20
+ALIKE_SHOWN = 5
 STEPS_TRIED = 5000
 UNREACHED = 1 << 32
 TYPE_HAS_COLLECTOR_HEADER = 1 << 14
+# `gc.freeze` takes some thousands at least; some interpreters start with a few hundred of their own.
+LEAST_FROZEN = 1000
 
 _STEPS = {
     OTHER: ".?", SET_MEMBER: ".<set>", DICT_KEY: ".<key>", NAMESPACE: ".__dict__", CELL_CONTENTS: ".cell_contents", CACHE: ".<cache>",
@@ -1486,6 +1489,11 @@ _STEPS_BEFORE_NAMES = {
 }
 # With these a path begins: the function's name and the step say all.
 _BEGINNINGS = frozenset((FREE_VARIABLE, DEFAULT, KEYWORD_DEFAULT, LOCAL, CACHE))
+_RUNNING = {
+    id(types.GeneratorType): types.GeneratorType.__dict__["gi_running"].__get__,
+    id(types.CoroutineType): types.CoroutineType.__dict__["cr_running"].__get__,
+    id(types.AsyncGeneratorType): types.AsyncGeneratorType.__dict__["ag_running"].__get__,
+}
 _GENERATOR_FRAMES = ("gi_frame", "cr_frame", "ag_frame")
 
 
@@ -1571,7 +1579,7 @@ class _Label:
 
 
 class _Found:
-    """References from one object to another: some of their labels, and how many count for the reference count."""
+    """References from one object to another: how many count for the reference count, how many hold, and what some of these are called."""
 
     __slots__ = ("labels", "number", "counted")
 
@@ -1581,8 +1589,10 @@ class _Found:
         self.counted = 0
 
     def add(self, label):
-        self.number += 1
         self.counted += not label.is_described
+        if label.says_nothing():
+            return
+        self.number += 1
         if len(self.labels) < REFERENCES_SHOWN:
             self.labels.append(label)
 
@@ -1648,6 +1658,8 @@ class _References(_Sections):
             return _Label(kind, name, "[%d]" % name)
         if plain in _STEPS_BEFORE_NAMES:
             name = self.text(name)
+            if plain == SLOT and name == "__dict__":
+                return _Label(NAMESPACE | kind & DESCRIBED, None, ".__dict__")
             return _Label(kind, name, _STEPS_BEFORE_NAMES[plain] + (name or "?"))
         return _Label(kind, None, _STEPS.get(plain, ".?"))
 
@@ -1821,6 +1833,8 @@ class _HolderSearch(_Capture):
     def run(self, depth, limit):
         level = dict(self.objects)
         while level:
+            if self.is_common_value():
+                break
             if len(self.objects) > (10 * limit if self.roots else 20_000):
                 self.unexplored.update(level)
                 break
@@ -1830,13 +1844,17 @@ class _HolderSearch(_Capture):
         del self.tracked
         self.hidden = None
 
+    def is_common_value(self):
+        """Whether it is a value that many have, as None or a number, and nobody holds."""
+        return bool(self.types_of_referrers) and id(type(self.objects[self.target])) in LEAVES
+
     def _climb(self, level):
         """Finds the referrers of the objects of a level, and returns those that have no name of their own."""
         wanted = frozenset(self.objects)
         following, links = {}, []
         for o in self._chosen(level, self._referrers(level)):
             # While another thread, or a generator that asks why, makes a tuple, it has nothing at some places.
-            if type(o) is tuple and tuple.__len__(o) != len(gc.get_referents(o)):
+            if type(o) in (tuple, list) and len(o) != len(gc.get_referents(o)):
                 continue
             found = self._read(o, wanted)
             links += self.out.links
@@ -1846,20 +1864,33 @@ class _HolderSearch(_Capture):
         return following
 
     def _note(self, o, found, following):
+        running = self._running_frame(o)
         for target, references in found.items():
-            labels = [label for label in references.labels if not label.says_nothing()]
-            # All functions of a module refer to its names, and they are none of its holders.
-            if target in self.modules:
-                labels = [label for label in labels if label.kind != MACHINERY]
+            if running is not None and target in self.targets_of_frames[running]:
+                # The same reference, told of a second time.
+                continue
             if target == self.target:
                 self.counted[id(o)] = references.counted
-            if not labels:
+            if type(o) is types.FunctionType and o.__code__.co_name == "<module>":
+                # A running module's own, which goes with its frame.
+                references.labels.clear()
+            if target in self.modules:
+                # All functions of a module refer to its names, and none of them holds it.
+                references.labels = [label for label in references.labels if label.kind != MACHINERY]
+                references.number = len(references.labels)
+            if not references.labels:
                 self.left_out[target].add(id(o))
                 continue
-            references.labels = labels
             self.referrers[target][id(o)] = references
-            steps = 0 if all(label.kind in (NAMESPACE, CELL_CONTENTS) for label in labels) else 1
+            steps = 0 if all(label.kind in (NAMESPACE, CELL_CONTENTS) for label in references.labels) else 1
             self._meet_holder(o, self.depths[target] + steps, following)
+
+    def _running_frame(self, o):
+        """The address of the frame that a generator or coroutine runs, if it runs now and its frame is a part of it."""
+        if sys.version_info < (3, 11) or id(type(o)) not in _RUNNING or not _RUNNING[id(type(o))](o):
+            return None
+        code = _CODE_OF_GENERATOR[id(type(o))](o)
+        return next((address for address, frame in self.running.items() if frame.f_code is code), None)
 
     def _note_links(self, links, following):
         """References that the capture told of while it wrote another object."""
@@ -1912,7 +1943,7 @@ class _HolderSearch(_Capture):
     def _referrers(self, level):
         """All objects that reference one of the level's; the agent's own are left out."""
         wanted = frozenset(level)
-        is_frozen = gc.get_freeze_count() > 0
+        is_frozen = gc.get_freeze_count() >= LEAST_FROZEN
         if is_frozen or len(level) > OBJECTS_A_QUESTION:
             found = _those_that_reference(wanted, self.tracked)
         else:
@@ -1938,31 +1969,30 @@ class _HolderSearch(_Capture):
 
     def _find_hidden_containers(self):
         """Containers that the collector does not list: dictionaries and tuples of texts and numbers, code, what was frozen."""
-        is_listed = gc.is_tracked
-        if gc.get_freeze_count():
-            is_listed = set(map(id, self.tracked)).__contains__
-        hidden, codes = {}, {}
-        waiting = self.tracked
+        listed = set(map(id, self.tracked)) if gc.get_freeze_count() >= LEAST_FROZEN else None
+        hidden = {}
+        roots = [sys.modules, builtins.__dict__, *self.modules.values(), *map(_module_dict_of, self.modules.values())]
+        for frame in self.running.values():
+            roots += [value for _, value in _frame_locals(frame, self) or ()]
+        waiting = self._unlisted(roots, listed, hidden)
+        for start in range(0, len(self.tracked), OBJECTS_A_CHUNK):
+            referents = list(chain.from_iterable(map(gc.get_referents, self.tracked[start:start + OBJECTS_A_CHUNK])))
+            waiting += self._unlisted(referents, listed, hidden)
         while waiting:
-            further = {}
-            for start in range(0, len(waiting), OBJECTS_A_CHUNK):
-                found = list(chain.from_iterable(map(gc.get_referents, waiting[start:start + OBJECTS_A_CHUNK])))
-                found = list(compress(found, map(not_, map(LEAVES.__contains__, map(id, map(type, found))))))
-                found = list(compress(found, map(not_, map(is_listed, found if is_listed is gc.is_tracked else map(id, found)))))
-                further.update((id(o), o) for o in found if id(o) not in hidden and id(o) not in self.own)
-            hidden.update(further)
-            new_codes = [o for o in further.values() if type(o) is types.CodeType]
-            waiting = list(further.values())
-            while new_codes:
-                codes.update((id(code), code) for code in new_codes)
-                # Constants are held by code alone, and code is held by constants.
-                parts = [part for _, get in _CODE_PARTS for part in map(get, new_codes) if type(part) is tuple]
-                parts = {id(part): part for part in parts if id(part) not in hidden and not gc.is_tracked(part)}
-                hidden.update(parts)
-                waiting += parts.values()
-                new_codes = [o for part in parts.values() for o in part if type(o) is types.CodeType and id(o) not in codes]
+            codes = [o for o in waiting if type(o) is types.CodeType]
+            parts = [part for _, get in _CODE_PARTS for part in map(get, codes)]
+            waiting = self._unlisted([*chain.from_iterable(map(gc.get_referents, waiting)), *parts], listed, hidden)
         self.hidden = [o for o in hidden.values() if type(o) is not types.CodeType]
-        self.codes = list(codes.values())
+        self.codes = [o for o in hidden.values() if type(o) is types.CodeType]
+
+    def _unlisted(self, objects, listed, hidden):
+        """Those that may reference others and that the collector does not list; they are added to the hidden ones."""
+        objects = list(compress(objects, map(not_, map(LEAVES.__contains__, map(id, map(type, objects))))))
+        is_listed = map(gc.is_tracked, objects) if listed is None else map(listed.__contains__, map(id, objects))
+        objects = list(compress(objects, map(not_, is_listed)))
+        found = {id(o): o for o in objects if id(o) not in hidden and id(o) not in self.own}
+        hidden.update(found)
+        return list(found.values())
 
     def _chosen(self, level, candidates):
         """Of too many referrers those that have names, then those of rare types: of the others there are many more."""
@@ -2032,12 +2062,14 @@ class _HolderReport:
     def lines(self, limit):
         search = self.search
         lines = [self._headline(), self._count_line()]
-        everywhere = self._types_of_referrers()
-        lines += everywhere
-        if not (everywhere and id(type(search.objects[search.target])) in LEAVES):
+        lines += self._types_of_referrers()
+        if not search.is_common_value():
             paths = self._paths()
             if paths:
                 lines += ["held by", *("  " + path for path in paths)]
+            elif self.holders(search.target):
+                is_whole = not search.unexplored and not +search.cut
+                lines.append("held by no name" + ("" if is_whole else " that was found"))
             lines += self._tree(max(limit - len(lines), 3))
         lines += ["note: " + note for note in search.notes]
         lines += ["note: %d %s" % (number, name.replace("_", " ")) for name, number in search.side_effects.items()]
@@ -2058,7 +2090,7 @@ class _HolderReport:
         if self.count == IMMORTAL:
             return "refcount: immortal, %s%s seen" % (at_least, _number(seen, "reference"))
         count = self.count - search.counted_own
-        outside = "a frame may share its caller's" if seen > count else "%d outside the heap" % (count - seen)
+        outside = "some of which frames only borrow" if seen > count else "%d outside the heap" % (count - seen)
         if search.is_everywhere:
             return "refcount %d: at least %s seen" % (count, _number(seen, "reference"))
         return "refcount %d: %s seen, %s" % (count, _number(seen, "reference"), outside)
@@ -2075,11 +2107,10 @@ class _HolderReport:
     # The graph of holders.
 
     def _find_void(self):
-        """Objects that only types, code and the like have: a class's order of resolution, constants."""
+        """Tuples and dictionaries that only types, code and the like have: a class's order of resolution, constants."""
         search = self.search
-        candidates = [o for o in search.objects if o in search.left_out and o not in search.roots and o != search.target]
-        candidates = [o for o in candidates if o not in search.unexplored and not search.cut[o]]
-        void = set(candidates)
+        candidates = [o for o in search.objects if o in search.left_out and type(search.objects[o]) in (tuple, dict)]
+        void = {o for o in candidates if o not in search.roots and o != search.target and o not in search.unexplored and not search.cut[o]}
         while True:
             held = {o for o in void if any(source not in void for source in search.referrers.get(o, ()))}
             if not held:
@@ -2210,20 +2241,19 @@ class _HolderReport:
         if id(f) not in self.names.functions:
             self.search._read(f, frozenset())
         module, qualname = self.names.functions[id(f)]
-        return module, _short(qualname)
+        return module or _name_in(f.__globals__), _short(qualname)
 
     def _name_of_code(self, o, code):
         search = self.search
         search._read(code, frozenset())
         file, qualname = self.names.codes[id(code)]
         if type(o) is types.FrameType:
-            module = _entry(list(dict.items(o.f_globals)), "__name__")
-            return module if type(module) is str else None, _short(qualname)
+            return _name_in(o.f_globals), _short(qualname)
         for candidate in search.modules.values():
-            entries = list(dict.items(_module_dict_of(candidate)))
-            module, module_file = _entry(entries, "__name__"), _entry(entries, "__file__")
-            if type(module) is str and type(module_file) is str and module_file == file:
-                return module, _short(qualname)
+            names = _module_dict_of(candidate)
+            module_file = _entry(list(dict.items(names)), "__file__")
+            if type(module_file) is str and module_file == file:
+                return _name_in(names), _short(qualname)
         return None, _short(qualname)
 
     def name(self, address):
@@ -2231,8 +2261,8 @@ class _HolderReport:
         o = self.search.objects[address]
         if address in self.names.namespaces:
             return self.names.namespaces[address] or "?"
-        if type(o) is types.ModuleType and id(_module_dict_of(o)) in self.names.namespaces:
-            return self.names.namespaces[id(_module_dict_of(o))] or "?"
+        if type(o) is types.ModuleType:
+            return _name_in(_module_dict_of(o)) or "?"
         if _flags_of(type(o)) & TYPE_IS_TYPE:
             return _short(self.search.type_name(o))
         module, qualname = self._function(address)
@@ -2307,7 +2337,7 @@ class _HolderReport:
             if not ways[estimate]:
                 del ways[estimate]
             if o is None:
-                paths[before + after] = True
+                paths.setdefault(before + after, cost)
                 continue
             tried += 1
             for holder, step in above[o]:
@@ -2319,7 +2349,7 @@ class _HolderReport:
                     start = "<thread-local " + before if step.is_thread_local else before
                     written = ">" + written if step.is_thread_local else written
                     ways[so_far + distances[holder]].append((so_far, holder, start, written, (*passed, o)))
-        shown = list(paths)
+        shown = sorted(paths, key=lambda path: (paths[path], path))
         return shown if len(shown) <= PATHS_SHOWN else shown[:PATHS_SHOWN] + ["... more"]
 
     # The tree.
@@ -2347,7 +2377,9 @@ class _HolderReport:
             holders = self.holders(address)
             # The nearest to a name first.
             order = sorted(holders, key=lambda holder: 0 if holder in search.roots else 1 + distances.get(holder, UNREACHED))
-            branch.holders = [_Branch(holder, self._written(holders[holder]), (*branch.passed, address)) for holder in order[:left]]
+            if len(order) > left:
+                order = self._of_each_kind(order)[:left]
+            branch.holders = [_Branch(holder, self._written(holders[holder]), (*branch.passed, address)) for holder in order]
             left -= len(branch.holders)
             waiting.extend(branch.holders)
             number = len(holders) + search.cut[address]
@@ -2356,7 +2388,7 @@ class _HolderReport:
             elif len(branch.holders) < number:
                 branch.remark = "%d of %d referrers shown" % (len(branch.holders), number)
             elif not number and branch is not top:
-                branch.remark = "held from outside the heap"
+                branch.remark = "held by types or code" if search.left_out.get(address) else "held from outside the heap"
         lines = []
         if top.holders:
             lines.append("referrers" + (" (%s)" % top.remark if top.remark else ""))
@@ -2368,6 +2400,17 @@ class _HolderReport:
         if search.left_out.get(search.target):
             lines.append("left out: %s from types, code and globals" % _number(len(search.left_out[search.target]), "reference"))
         return lines
+
+    def _of_each_kind(self, holders):
+        """Some of each type, where there is no place for all; those with a name stay."""
+        numbers = collections.Counter()
+        chosen = []
+        for holder in holders:
+            kind = id(type(self.search.objects[holder]))
+            numbers[kind] += holder not in self.search.roots
+            if numbers[kind] <= ALIKE_SHOWN:
+                chosen.append(holder)
+        return chosen
 
     def _written(self, steps):
         return ", ".join(dict.fromkeys(step.shown for step in steps))
@@ -2397,6 +2440,12 @@ class _Branch:
         self.holders = []
         self.remark = ""
         self.is_repeated = False
+
+
+def _name_in(names):
+    """What a module's names say that it is called."""
+    name = None if names is None else _entry(list(dict.items(names)), "__name__")
+    return name if type(name) is str else None
 
 
 def _number(number, noun):
