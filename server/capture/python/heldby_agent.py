@@ -892,7 +892,9 @@ def _write_types(capture, known, group, following):
     for t in group:
         if id(t) not in capture.classes:
             capture._meet(t)
-        mro, bases = _mro_of(t), _bases_of(t)
+        mro = _mro_of(t)
+        # A type that the interpreter has not made ready has neither, and asking for its bases would be its end.
+        bases = _bases_of(t) if mro is not None else None
         row, has_namespace = [], False
         references = gc.get_referents(t)
         if not _flags_of(t) & TYPE_IS_HEAP:

@@ -44,7 +44,24 @@ pub(crate) fn meaning(
     if account.outside() > 0 {
         return Some(match type_name.as_str() {
             "str" => "a text that C code keeps: an interned name, or a constant of the interpreter",
-            "function" | "code" => "code that runs: a frame counts its function and its code",
+            "NoneType" | "bool" | "int" | "float" | "NotImplementedType" | "ellipsis" => {
+                "a constant that C code everywhere counts, as it does small numbers"
+            }
+            "function" | "code" | "method" => {
+                "code that runs: a frame counts its function and its code"
+            }
+            "member_descriptor"
+            | "getset_descriptor"
+            | "wrapper_descriptor"
+            | "method_descriptor"
+            | "builtin_function_or_method"
+            | "moduledef"
+            | "PyCapsule" => {
+                "machinery of types and modules in C, which keep what they look up often"
+            }
+            "functools._lru_list_elem" => {
+                "an entry of a cache: its neighbours in the list count it"
+            }
             "frame" => "a frame that runs or that a debugger looks at",
             "generator" | "coroutine" | "async_generator" => {
                 "suspended code that an event loop or the interpreter is about to resume"
