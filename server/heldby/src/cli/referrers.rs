@@ -24,12 +24,12 @@ pub(super) struct Arguments {
     dump: PathBuf,
     #[command(flatten)]
     wanted: WantedArguments,
-    /// Levels of referrers
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    depth: usize,
+    /// Levels of referrers, at most 300: readers of JSON do not nest deeper
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=300))]
+    depth: u16,
     /// Objects, and referrers of each
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// How to say it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -87,8 +87,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     progress.say("looking for referrers");
     let limits = Limits {
-        depth: arguments.depth,
-        count: arguments.limit,
+        depth: usize::from(arguments.depth),
+        count: arguments.limit as usize,
     };
     let breadth = match arguments.format {
         Format::Json => Breadth::Everything,

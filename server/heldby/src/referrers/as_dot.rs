@@ -61,7 +61,13 @@ pub(crate) fn to_dot(answer: &Answer<'_>) -> String {
             let above = *nodes
                 .entry(key(&node.referrer))
                 .or_insert_with(|| graph.add_node(drawn(heap, answer, &node.referrer)));
-            graph.add_edge(above, below, edge_label(&node.referrer));
+            let label = edge_label(&node.referrer);
+            let is_drawn = graph
+                .edges_connecting(above, below)
+                .any(|edge| *edge.weight() == label);
+            if !is_drawn {
+                graph.add_edge(above, below, label);
+            }
             left_out += node.cut;
             waiting.extend(node.referrers.iter().rev().map(|&at| (at, above)));
         }

@@ -124,6 +124,16 @@ fn varying(path: &str) -> String {
     written + rest
 }
 
+/// What paths have in common that say the same to a reader: keys and indices aside, and of a name the last part only.
+fn alike(path: &str) -> String {
+    let path = varying(path);
+    let is_plain = !path.contains(['[', '<']);
+    match path.rsplit_once('.').filter(|_| is_plain) {
+        Some((_, name)) => format!("….{name}"),
+        None => path,
+    }
+}
+
 /// Where the `]` behind a text ends.
 fn end_of_text(key: &str, quote: char) -> usize {
     let mut is_escaped = false;
@@ -162,7 +172,7 @@ fn object_lines(answer: &Answer<'_>, of: &ObjectAnswer) -> Vec<String> {
         });
     } else {
         lines.push("held by".to_owned());
-        let (paths, alike) = without_many_alike(&of.paths.paths, |path| varying(path));
+        let (paths, alike) = without_many_alike(&of.paths.paths, |path| alike(path));
         let more = paths.len().saturating_sub(MOST_PATHS);
         lines.extend(
             paths
@@ -244,6 +254,10 @@ impl Level {
         let (nodes, alike) = without_many_alike(nodes, |&at| {
             let referrer = &tree.nodes[at].referrer;
             let reference = varying(&referrer.reference);
+            if referrer.kind == ReferrerKind::ModuleGlobal {
+                let name = reference.trim_start_matches('.');
+                return format!("modules have it as {name}");
+            }
             match (&referrer.anchor, referrer.owner) {
                 (Some(anchor), _) => format!("{reference} of {anchor}"),
                 (None, Some(owner)) => format!("{reference} of {}", type_of(heap, owner)),

@@ -54,11 +54,19 @@ impl Referrers<'_> {
             }
         }
         let mut shown = found.shown;
+        // Of several modules that have it, the one of its class is where it comes from; else the one with the shortest name.
+        let own_module = self.module_of_type(object);
         shown.sort_by(|one, other| {
-            let key = |referrer: &Referrer| (referrer.cost, referrer.kind, referrer.owner);
+            let key = |referrer: &Referrer| {
+                let anchor = referrer.anchor.as_deref().unwrap_or_default();
+                let is_foreign = anchor != own_module;
+                let depth = anchor.matches('.').count();
+                (referrer.cost, referrer.kind, is_foreign, depth)
+            };
             key(one)
                 .cmp(&key(other))
                 .then_with(|| one.anchor.cmp(&other.anchor))
+                .then_with(|| one.owner.cmp(&other.owner))
                 .then_with(|| natural(&one.reference).cmp(&natural(&other.reference)))
         });
         ReferrersOfObject {
@@ -66,6 +74,15 @@ impl Referrers<'_> {
             cut,
             machinery: left_out,
         }
+    }
+
+    fn module_of_type(&self, object: ObjectId) -> &str {
+        let row = self
+            .heap
+            .names()
+            .types
+            .get(self.heap.type_index(object) as usize);
+        row.map_or("", |row| self.heap.text(row.module))
     }
 
     /// The references to an object, and how many were left out.
