@@ -6,7 +6,8 @@ import zlib
 from array import array
 
 KINDS = ["other", "attribute", "slot", "list item", "tuple item", "set member", "deque item", "value", "key", "namespace", "type",
-         "free variable", "contents", "default", "keyword default", "local", "cache", "machinery", "stack"]
+         "free variable", "contents", "default", "keyword default", "local", "cache", "machinery", "stack",
+         "iterates", "view", "thread local", "context"]
 NAMED = {"attribute", "slot", "free variable", "default", "keyword default", "local", "machinery"}
 DESCRIBED = 256
 NO_STRING = 0xFFFFFFFF
@@ -57,11 +58,12 @@ class Dump:
     def __init__(self, path):
         self.head, self.strings, self.shapes = {}, [], []
         self.objects, self.keys, self.types, self.codes, self.functions = {}, {}, {}, {}, {}
+        self.links = []
         self.modules, self.frames, self.roots, self.files, self.lines = [], {}, [], [], {}
         self.repeated, self.sections, self.row = [], [], []
         with open(path, "rb") as file:
             data = file.read()
-        assert data[:16] == b"\x89HELDBY\n" + struct.pack("<HHI", 1, 0, 0), "not a dump"
+        assert data[:16] == b"\x89HELDBY\n" + struct.pack("<HHI", 1, 1, 0), "not a dump"
         at, ended = 16, False
         while at < len(data):
             assert not ended, "something after END"
@@ -156,6 +158,12 @@ class Dump:
             for kind, name, described in shape:
                 o.edges.append(Edge(kind, name, next(targets), described))
 
+    def read_LINK(self, body):
+        count = self.counted(body)
+        sources, targets, kinds, names = body.u64(count), body.u64(count), body.u32(count), body.u32(count)
+        for source, target, kind, name in zip(sources, targets, kinds, names):
+            self.links.append((source, Edge(KINDS[kind & ~DESCRIBED], self.text(name), target, bool(kind & DESCRIBED))))
+
     def read_KEYS(self, body):
         count = self.counted(body)
         self.keys.update(zip(body.u64(count), self.texts(body, count)))
@@ -200,6 +208,8 @@ class Dump:
         self.lines[self.text(path)] = list(body.u32(count))
 
     def read_END(self, body):
+        for source, edge in self.links:
+            self.objects[source].edges.append(edge)
         sections, objects = body.u64(2)
         assert sections == len(self.sections), (sections, len(self.sections))
         assert objects == len(self.objects) + len(self.repeated)

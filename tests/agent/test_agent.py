@@ -638,7 +638,8 @@ class Counts(Case):
         self.assertEqual([row for row in found.types.values() if row[0] == "heldby_agent"], [])
         self.assertEqual([row for row in found.modules if row[2] == "heldby_agent"], [])
         zero = sum(1 for o in found.objects.values() for e in o.edges if e.target == 0)
-        self.assertLess(zero, 16)
+        # The table of modules, of subclasses, of ctypes' array types …: no more than the agent has names.
+        self.assertLess(zero, 32)
 
     def test_little_is_held_by_nobody(self):
         """Tracked objects that nothing in the dump references are the agent's own working set, or held by C code."""

@@ -16,8 +16,10 @@ Objects are told apart by address, and grouped by `type(o)`, so that the work on
 import binascii
 import builtins
 import collections
+import contextvars
 import functools
 import gc
+import itertools
 import json
 import os
 import struct
@@ -47,6 +49,7 @@ AGENT = "heldby_agent 0.1.0"
 # Kinds of reference, as FORMAT.md numbers them.
 OTHER, ATTRIBUTE, SLOT, LIST_ITEM, TUPLE_ITEM, SET_MEMBER, DEQUE_ITEM = range(7)
 NAMESPACE, TYPE, FREE_VARIABLE, CELL_CONTENTS, DEFAULT, KEYWORD_DEFAULT, LOCAL, CACHE, MACHINERY, STACK = range(9, 19)
+ITERATES, VIEW, THREAD_LOCAL, CONTEXT = range(19, 23)
 DESCRIBED = 256
 NO_STRING = 0xFFFFFFFF
 
@@ -58,6 +61,8 @@ OBJECTS_A_CHUNK = 100_000
 # A section may have 256 MiB.
 ITEMS_A_SECTION = 15_000_000
 KEY_LENGTH = 40
+# Nobody names a variable longer.
+NAME_LENGTH = 200
 MAX_CODEC_BYTES = 256 << 20
 
 # Objects of these types reference nothing.
@@ -74,13 +79,23 @@ _bases_of = type.__dict__["__bases__"].__get__
 _dictoffset_of = type.__dict__["__dictoffset__"].__get__
 _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
+_ThreadLocal = type(threading.local())
 
 # Attributes of built-in types that C code answers for, by the type's address.
 _GETTERS = {
     id(BaseException): ("args", "__traceback__", "__context__", "__cause__"),
     id(types.TracebackType): ("tb_next",),
+    id(types.BuiltinFunctionType): ("__self__",),
+    id(types.GeneratorType): ("__name__", "__qualname__", "gi_yieldfrom"),
+    id(types.CoroutineType): ("__name__", "__qualname__", "cr_await"),
+    id(types.AsyncGeneratorType): ("__name__", "__qualname__", "ag_await"),
 }
-
+# The same for types that the agent does not load, by module and name.
+_GETTERS_BY_NAME = {
+    ("_asyncio", "Future"): ("_loop", "_result", "_exception", "_source_traceback", "_cancel_message"),
+    ("_asyncio", "Task"): ("_loop", "_result", "_exception", "_source_traceback", "_cancel_message", "_coro", "_fut_waiter"),
+}
+TYPE_IS_IMMUTABLE = 1 << 8
 TYPE_IS_HEAP = 1 << 9
 TYPE_IS_TYPE = 1 << 31
 
@@ -151,7 +166,7 @@ class _Sections:
         self.written_strings = 0
         self.shapes = {}
         self.new_shapes = []
-        file.write(b"\x89HELDBY\n" + struct.pack("<HHI", 1, 0, 0))
+        file.write(b"\x89HELDBY\n" + struct.pack("<HHI", 1, 1, 0))
 
     def string(self, text):
         """The row of a text. Kept as bytes: keeping the text itself would change the reference count of the program's key."""
@@ -240,6 +255,9 @@ class _Capture:
         self.declarations = {}
         self.module_namespaces = set()
         self.files = set()
+        self.links = [array("Q"), array("Q"), array("I"), array("I")]
+        # Addresses of the key and the result of each entry of a bounded cache, by the address of the entry.
+        self.cache_entries = {}
         self.side_effects = collections.Counter()
         self.notes = []
         self.threads = None
@@ -266,6 +284,7 @@ class _Capture:
         level[:] = compress(level, map(not_, map(self.own.__contains__, map(id, level))))
         while level:
             level = self._level(level)
+            self._write_links()
         self.threads = None
 
     def _level(self, level):
@@ -292,6 +311,19 @@ class _Capture:
             found = dict(zip(map(id, unseen), unseen))
             self.seen.update(found)
             following.extend(found.values())
+
+    def link(self, source, label, target, following):
+        """Notes a reference that is written apart from the object that has it. Both objects get rows, now or later."""
+        self._follow((id(source), id(target)), (source, target), following)
+        if id(source) not in self.own and id(target) not in self.own:
+            for column, value in zip(self.links, (id(source), id(target), *label)):
+                column.append(value)
+
+    def _write_links(self):
+        if self.links[0]:
+            self.out.write(b"LINK", _counted(len(self.links[0]), *map(_little, self.links)))
+            for column in self.links:
+                del column[:]
 
     def finish(self):
         self._source_files()
@@ -323,7 +355,7 @@ class _Capture:
         """What `_declared` says of a class, kept for those that inherit from it."""
         known = self.declarations.get(id(t))
         if known is None:
-            known = self.declarations[id(t)] = _declared(t, self.out.string)
+            known = self.declarations[id(t)] = _Declared(t, self.out.string)
         return known
 
     def _meet(self, t):
@@ -393,10 +425,15 @@ class _Capture:
             self.out.write(b"KEYI", _counted(len(integers), _little(_ids(integers)), _little(array("q", integers))))
 
     def name_namespace(self, namespace):
-        """Names in a namespace are names of the program: they are written even where keys are not."""
+        """Names in a namespace are names of the program: they are written even where keys are not, and whole."""
+        names = list(dict.keys(namespace))
         if not self.keys:
-            names = list(dict.keys(namespace))
             self._name_keys(list(map(id, names)), names)
+        long_names = [name for name in names if type(name) is str and KEY_LENGTH < len(name) <= NAME_LENGTH]
+        if long_names:
+            addresses = _ids(long_names)
+            self.named_keys.update(addresses)
+            self.out.write(b"KEYS", _counted(len(addresses), _little(addresses), self.out.rows_of_strings(long_names)))
 
     def _foreign(self, targets):
         """The same addresses, with 0 for what belongs to the agent."""
@@ -429,7 +466,7 @@ class _Capture:
         for row, key in enumerate(zip(map(len, references), present)):
             alike[key].append(row)
         for rows in alike.values():
-            shape = self._common_shape(known, rows, columns, references) if len(rows) > 1 and not known.names else None
+            shape = self._common_shape(known, rows, columns, references) if len(rows) > 1 and not known.is_read else None
             for row in rows:
                 shapes[row] = self._own_shape(known, row, group[row], columns, references[row]) if shape is None else shape
         return shapes
@@ -450,12 +487,14 @@ class _Capture:
             else:
                 if any(any(map(int.__eq__, addresses, wanted)) for addresses in id_at_place):
                     return None
+        unnamed = 0
         for place, label in enumerate(labels):
             if label is None:
-                kinds = set(map(known.label, at_place[place]))
+                kinds = {known.label(reference, unnamed) for reference in at_place[place]}
                 if len(kinds) != 1:
                     return None
                 labels[place] = kinds.pop()
+                unnamed += labels[place][0] != TYPE
         namespaces = [place for place, label in enumerate(labels) if label[0] == NAMESPACE]
         if len(namespaces) > 1:
             return None
@@ -476,7 +515,7 @@ class _Capture:
         for label, address in known.values_of(o, references):
             names.setdefault(address, []).append(label)
         labels = []
-        has_namespace = False
+        has_namespace, unnamed = False, 0
         for reference in references:
             named = names.get(id(reference))
             if named:
@@ -484,7 +523,8 @@ class _Capture:
             elif id(reference) in items:
                 continue
             else:
-                label = known.label(reference)
+                label = known.label(reference, unnamed)
+                unnamed += label[0] != TYPE
             if label[0] == NAMESPACE:
                 if has_namespace:
                     label = (OTHER, NO_STRING)
@@ -579,7 +619,7 @@ class _Class:
         # A type that the interpreter has not made ready has no order yet.
         mro = _mro_of(t) or (t,)
         declared = [capture.declared(k) for k in mro]
-        self.sizes = _sizes_of([measure for measure, _ in declared])
+        self.sizes = _sizes_of([each.measure for each in declared])
         own = _entries(t)
         self.module = _entry(own, "__module__") if _flags_of(t) & TYPE_IS_HEAP else _module_of(t)
         self.module = self.module if type(self.module) is str else None
@@ -592,8 +632,12 @@ class _Class:
         self.is_plain = False
         self.layout = None
         self.code_of = None
+        self.rest = ()
+        self.is_read = False
         if not is_exact:
-            self.members = [member for _, members in declared for member in members]
+            self.members = [member for each in declared for member in each.members]
+            rest = next((_REST[id(k)] for k in mro if id(k) in _REST), ())
+            self.rest = [(kind, self.string(name) if name else NO_STRING) for kind, name in rest]
             self._find_names(t, mro)
 
     def _find_names(self, t, mro):
@@ -605,6 +649,7 @@ class _Class:
             self.is_plain = not self.members and all(k is object or _flags_of(k) & TYPE_IS_HEAP for k in mro)
         if _frames_are_readable and FRAMES_ARE_APART:
             self.code_of = _GENERATORS.get(id(t))
+        self.is_read = bool(self.names or self.code_of is not None)
 
     def references_of(self, group):
         """What each object references."""
@@ -619,19 +664,19 @@ class _Class:
 
     def values_of(self, o, references):
         """(label, address) of what an object has that is found in memory: the candidates for names of its references."""
+        values = []
         if self.names:
             values = [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
-            if VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
-                # Before the values: one of them may be the dictionary itself.
-                values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
-            return values
+        if self.names and VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
+            # Before the values: one of them may be the dictionary itself.
+            values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
         if self.code_of is not None and types.FunctionType in map(type, references):
             # It has its function until it ends; then its frame is forgotten.
-            return [
+            values += [
                 ((kind, self.string(name) if name else NO_STRING), address)
                 for kind, name, address in _generator_parts(o, self.code_of(o))
             ]
-        return []
+        return values
 
     def shape_of_all(self, capture, references, flat):
         """The shape of objects that have all the attributes of their class and no dictionary; None if one has not."""
@@ -644,33 +689,51 @@ class _Class:
             return None
         return capture.out.shape((*self.names, (TYPE, NO_STRING)))
 
-    def label(self, reference):
-        """The name of a reference that nothing else names."""
+    def label(self, reference, place):
+        """The name of a reference that nothing else names; `place` counts those of them that are not to the type."""
         if id(reference) == self.type_id:
             return (TYPE, NO_STRING)
         if self.has_namespace and type(reference) is dict:
             return (NAMESPACE, NO_STRING)
-        return (OTHER, NO_STRING)
+        return self.rest[place] if place < len(self.rest) else (OTHER, NO_STRING)
 
 
-def _declared(t, string):
-    """What a class declares: how its objects are measured (None: as those of its base), and its slots as (label, getter).
+class _Declared:
+    """What one class declares.
 
-    A `__sizeof__` of the program's is not kept, which would add to its reference count: `NotImplemented` stands for it.
+    `measure`: how its objects are measured (None: as those of its base). A `__sizeof__` of the program's is not kept, which would
+    add to its reference count: `NotImplemented` stands for it. `members`: (label, getter) of its slots.
     """
-    getters = _GETTERS.get(id(t), ())
-    measure, members = None, []
-    for name, value in _entries(t):
-        # A key of another type could have its own idea of equality.
-        if type(name) is not str:
-            continue
-        if type(value) is types.MemberDescriptorType:
-            members.append(((SLOT, string(value.__name__)), functools.partial(type(value).__get__, value)))
-        elif name in getters:
-            members.append(((SLOT, string(name)), functools.partial(type(value).__get__, value)))
-        elif name == "__sizeof__":
-            measure = value if type(value) is types.MethodDescriptorType else NotImplemented
-    return measure, members
+
+    def __init__(self, t, string):
+        self.measure, self.members = None, []
+        getters = _GETTERS.get(id(t)) or _GETTERS_BY_NAME.get(_name_of_c_type(t), ())
+        for name, value in _entries(t):
+            # A key of another type could have its own idea of equality.
+            if type(name) is not str:
+                continue
+            if type(value) is types.MemberDescriptorType:
+                label = (NAMESPACE, NO_STRING) if name == "__dict__" else (SLOT, string(value.__name__))
+                self.members.append((label, functools.partial(type(value).__get__, value)))
+            elif name in getters and value.__objclass__ is t:
+                self.members.append(((SLOT, string(name)), functools.partial(_get_unless_none, value)))
+            elif name == "__sizeof__":
+                self.measure = value if type(value) is types.MethodDescriptorType else NotImplemented
+
+
+def _name_of_c_type(t):
+    """Module and name of a type that C code made; None for a class of a program's, which could call itself anything."""
+    if _flags_of(t) & TYPE_IS_HEAP and not (_flags_of(t) & TYPE_IS_IMMUTABLE and sys.version_info >= (3, 10)):
+        return None
+    return _module_of(t), _qualname_of(t)
+
+
+def _get_unless_none(descriptor, o):
+    """What a getter gives. None stands for nothing at all too: no reference is named by it."""
+    value = descriptor.__get__(o)
+    if value is None:
+        raise AttributeError
+    return value
 
 
 def _entries(t):
@@ -805,7 +868,9 @@ def _write_functions(capture, known, group, following):
     out = capture.out
     string = out.string
     machinery = {name: (MACHINERY, string(name)) for name in ("__code__", "__globals__", "__builtins__", "__annotations__", "other")}
-    closure_label, defaults_label, keywords_label = ((SLOT, string(name)) for name in ("__closure__", "__defaults__", "__kwdefaults__"))
+    closure_label, defaults_label, keywords_label, annotations_label = (
+        (SLOT, string(name)) for name in ("__closure__", "__defaults__", "__kwdefaults__", "__annotations__")
+    )
     rows, codes, modules, qualnames, strangers = [], [], [], [], {}
     for f in group:
         code, names, defaults, keywords, closure = f.__code__, f.__globals__, f.__defaults__, f.__kwdefaults__, f.__closure__
@@ -824,7 +889,11 @@ def _write_functions(capture, known, group, following):
             elif keywords is not None and reference is keywords:
                 label = keywords_label
             elif type(reference) is dict:
-                if reference is builtins.__dict__ or has_namespace or _is_annotations(reference, code):
+                if reference is builtins.__dict__:
+                    label = machinery["__builtins__"]
+                elif _is_annotations(f, reference, code):
+                    label = annotations_label
+                elif has_namespace:
                     label = machinery["other"]
                 else:
                     label = (NAMESPACE, NO_STRING)
@@ -855,7 +924,10 @@ def _write_functions(capture, known, group, following):
     _write_namespaces(capture, [(0, names) for address, names in strangers.items() if address not in loaded and type(names) is dict])
 
 
-def _is_annotations(names, code):
+def _is_annotations(f, names, code):
+    """Whether a dictionary of a function is that of its annotations: asking the function could make one."""
+    if _functions_are_readable:
+        return _WORDS[id(f) + ANNOTATIONS_OFFSET >> 3] == id(names)
     if not names:
         return False
     parameters = set(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount + 2]) | {"return"}
@@ -919,16 +991,23 @@ def _write_types(capture, known, group, following):
 
 
 def _write_caches(capture, known, group, following):
+    wrapped = (MACHINERY, capture.out.string("__wrapped__"))
     rows = []
     for o in group:
-        row, dictionaries = [], 0
-        for reference in gc.get_referents(o):
-            if type(reference) is dict:
-                # The entries come first, the function's own namespace last.
-                label = (CACHE, NO_STRING) if dictionaries == 0 else (NAMESPACE, NO_STRING)
-                dictionaries += 1
+        references = gc.get_referents(o)
+        entries = _entries_of_cache(references)
+        if entries is not None and any(map(_is_cache_entry, dict.values(entries))):
+            references = _without_entries(capture, references, entries, following)
+        row, is_behind = [], False
+        for reference in references:
+            if reference is entries and not is_behind:
+                label = (CACHE, NO_STRING)
+                is_behind = True
+            elif type(reference) is dict:
+                label = (NAMESPACE, NO_STRING)
+                capture.name_namespace(reference)
             elif type(reference) is types.FunctionType:
-                label = (MACHINERY, capture.out.string("__wrapped__"))
+                label = wrapped
             elif id(reference) == known.type_id:
                 label = (TYPE, NO_STRING)
             else:
@@ -936,6 +1015,148 @@ def _write_caches(capture, known, group, following):
             row.append((label, reference))
         rows.append(row)
     capture.labelled(group, rows, following)
+
+
+def _is_cache_entry(o):
+    return _name_of_c_type(type(o)) == ("functools", "_lru_list_elem")
+
+
+def _entries_of_cache(references):
+    """The dictionary of a cache's entries: of a bounded cache one that has such entries, for results come before it; else the first."""
+    dictionaries = [reference for reference in references if type(reference) is dict]
+    bounded = (entries for entries in dictionaries if any(map(_is_cache_entry, islice(dict.values(entries), 1))))
+    return next(chain(bounded, dictionaries), None)
+
+
+def _without_entries(capture, references, entries, following):
+    """The references of a bounded cache without those that its entries own: key, result and, since 3.9, type of each entry.
+
+    What an entry has is noted for when the entries are written: the collector does not tell of it.
+    """
+    entry_of = {id(key): entry for key, entry in list(dict.items(entries))}
+    left, place = [], 0
+    while place < len(references):
+        entry = entry_of.pop(id(references[place]), None) if references[place] is not entries else None
+        if entry is None or place + 1 == len(references):
+            left.append(references[place])
+            place += 1
+            continue
+        result = references[place + 1]
+        capture.cache_entries[id(entry)] = id(references[place]), id(result)
+        capture._follow((id(result),), (result,), following)
+        has_type = place + 2 < len(references) and references[place + 2] is type(entry)
+        place += 3 if has_type else 2
+    return left
+
+
+def _write_cache_entries(capture, known, group, following):
+    """Entries of bounded caches: raw addresses, for the objects have rows already or get them by their cache."""
+    out = capture.out
+    key, result, kind = (SLOT, out.string("key")), (CELL_CONTENTS, NO_STRING), (TYPE, NO_STRING)
+    has_type = _flags_of(type(group[0])) & TYPE_IS_HEAP
+    whole, empty = out.shape((key, result, kind) if has_type else (key, result)), out.shape(())
+    shapes, targets = array("I"), array("Q")
+    for entry in group:
+        parts = capture.cache_entries.get(id(entry))
+        shapes.append(empty if parts is None else whole)
+        if parts is not None:
+            targets.extend(parts)
+            if has_type:
+                targets.append(known.type_id)
+    capture.out.write(b"FLDS", [struct.pack("<II", len(group), 0), _little(shapes), _little(capture._foreign(targets))])
+
+
+def _write_thread_locals(capture, known, group, following):
+    """Thread-local objects: each keeps a namespace for each thread, in a table by an object of that thread."""
+    string = capture.out.string
+    columns = known.columns(group)
+    rows = []
+    for row, o in enumerate(group):
+        references = gc.get_referents(o)
+        tables = [reference for reference in references if type(reference) is dict and _is_table_of_threads(reference)]
+        labels = []
+        for label, reference in capture._labels(known, row, o, columns, references):
+            if any(reference is table for table in tables):
+                label = (MACHINERY, string("threads"))
+            labels.append((label, reference))
+        for namespace in chain.from_iterable(map(list, map(dict.values, tables))):
+            if type(namespace) is dict:
+                labels.append(((THREAD_LOCAL | DESCRIBED, NO_STRING), namespace))
+                capture.name_namespace(namespace)
+        rows.append(labels)
+    capture.labelled(group, rows, following)
+
+
+def _is_table_of_threads(table):
+    # Up to 3.12 weak references are its keys, since 3.13 the objects themselves.
+    return all(type(key) is weakref.ref or _name_of_c_type(type(key)) == ("_thread", "_localdummy") for key in list(dict.keys(table)))
+
+
+def _write_several_iterators(capture, known, group, following):
+    """`map` and `zip`: the tuple in which they keep what they go over says nothing."""
+    rows = []
+    for row, o in enumerate(group):
+        labels = capture._labels(known, row, o, [], gc.get_referents(o))
+        iterators = [target for label, target in labels if label == known.rest[0] and type(target) is tuple][:1]
+        labels += [((ITERATES | DESCRIBED, NO_STRING), iterator) for one in iterators for iterator in one]
+        rows.append(labels)
+    capture.labelled(group, rows, following)
+
+
+def _write_contexts(capture, known, group, following):
+    """Contexts: beside what they are made of, the value of each variable, which is told as the variable's."""
+    references = [gc.get_referents(o) for o in group]
+    capture.labelled(group, [[(known.label(r, 9), r) for r in row] for row in references], following)
+    for o in group:
+        for variable, value in list(_items_of_context(o)):
+            capture.link(variable, (CONTEXT | DESCRIBED, NO_STRING), value, following)
+
+
+_items_of_context = contextvars.Context.items
+
+_GOES_OVER = ((ITERATES, ""),)
+_GOES_OVER_WITH_FUNCTION = ((ITERATES, ""), (SLOT, "function"))
+_GOES_OVER_WITH_RESULT = ((ITERATES, ""), (SLOT, "result"))
+_GOES_OVER_TWO = ((ITERATES, ""), (ITERATES, ""))
+_GOES_OVER_SEVERAL = ((MACHINERY, "iterators"), (SLOT, "result"))
+_SHOWS = ((VIEW, ""),)
+# What references are called that only their order tells apart, by the type's address. The order is that of the type's `tp_traverse`;
+# a function that is left out comes after what is gone over.
+_REST = {}
+
+
+def _fill_rest():
+    a_dict, a_tuple = {1: 2}, ()
+    tables = {
+        _GOES_OVER: [
+            iter([]), iter(a_tuple), iter(a_dict), iter(a_dict.values()), iter(set()), iter(""), iter("\xe9"), iter(b""), iter(bytearray()),
+            reversed([]), reversed(a_tuple), reversed(a_dict), reversed(a_dict.values()), iter(collections.deque()),
+            reversed(collections.deque()), iter(collections.OrderedDict()), itertools.islice(a_tuple, 0), itertools.repeat(0),
+            itertools.groupby(a_tuple), itertools.tee(a_tuple)[0],
+        ],
+        _GOES_OVER_WITH_FUNCTION: [
+            filter(None, a_tuple), itertools.starmap(max, a_tuple), itertools.filterfalse(None, a_tuple),
+            itertools.takewhile(max, a_tuple), itertools.dropwhile(max, a_tuple),
+        ],
+        _GOES_OVER_WITH_RESULT: [
+            enumerate(a_tuple), iter(a_dict.items()), reversed(a_dict.items()), itertools.product(a_tuple), itertools.combinations(a_tuple, 0),
+            itertools.permutations(a_tuple, 0), itertools.combinations_with_replacement(a_tuple, 0),
+        ],
+        _GOES_OVER_TWO: [itertools.chain(), itertools.cycle(a_tuple), itertools.compress(a_tuple, a_tuple)],
+        ((SLOT, "callable"), (SLOT, "sentinel")): [iter(int, 1)],
+        _GOES_OVER_SEVERAL: [zip(), itertools.zip_longest()],
+        ((MACHINERY, "iterators"), (SLOT, "function")): [map(max, a_tuple)],
+        _SHOWS: [
+            types.MappingProxyType(a_dict), a_dict.keys(), a_dict.values(), a_dict.items(), memoryview(b""),
+            collections.OrderedDict().keys(), collections.OrderedDict().values(), collections.OrderedDict().items(),
+        ],
+        ((CELL_CONTENTS, ""),): gc.get_referents(memoryview(b""))[:1],
+    }
+    for rest, examples in tables.items():
+        _REST.update((id(type(example)), rest) for example in examples)
+
+
+_fill_rest()
 
 
 def _write_frames(capture, known, group, following):
@@ -1000,6 +1221,8 @@ def _fill_writers():
         list: _write_lists, tuple: _write_tuples, set: _write_sets, frozenset: _write_sets, collections.deque: _write_deques,
         dict: _write_dicts, types.FunctionType: _write_functions, types.CodeType: _write_codes, types.FrameType: _write_frames,
         types.ModuleType: _write_modules, types.CellType: _write_cells, _LruCache: _write_caches,
+        map: _write_several_iterators, zip: _write_several_iterators, itertools.zip_longest: _write_several_iterators,
+        contextvars.Context: _write_contexts, _ThreadLocal: _write_thread_locals,
     }
     _EXACT.update(exact)
 
@@ -1014,7 +1237,12 @@ _SUBCLASSES = [
     (collections.deque, _subclass_of(DEQUE_ITEM, collections.deque.__iter__)),
     (types.ModuleType, _write_modules),
     (_LruCache, _write_caches),
+    (_ThreadLocal, _write_thread_locals),
 ]
+
+
+# They name what their objects have as those of any class do, and add to it.
+_NEED_NAMES = (_write_several_iterators, _write_thread_locals)
 
 
 def _writer_for(t, mro):
@@ -1024,7 +1252,9 @@ def _writer_for(t, mro):
     # By identity: a metaclass could have its own idea of equality.
     for exact, write in _EXACT.items():
         if exact is t:
-            return write, True
+            return write, write not in _NEED_NAMES
+    if _name_of_c_type(t) == ("functools", "_lru_list_elem"):
+        return _write_cache_entries, True
     for base, write in _SUBCLASSES:
         if any(base is k for k in mro):
             return write, False
@@ -1339,6 +1569,26 @@ def _generator_parts(generator, code):
 
 
 _frames_are_readable = _can_read_frames()
+
+ANNOTATIONS_OFFSET = 112 if sys.version_info >= (3, 10) else 96
+
+
+def _can_read_functions():
+    """Whether the annotations of a function are where they should be, and nowhere else."""
+    if not _MEMORY_IS_KNOWN:
+        return False
+
+    def probe(argument):
+        pass
+
+    if _WORDS[id(probe) + ANNOTATIONS_OFFSET >> 3]:
+        return False
+    probe.attribute = None
+    annotations = probe.__annotations__ = {"argument": None}
+    return _WORDS[id(probe) + ANNOTATIONS_OFFSET >> 3] == id(annotations)
+
+
+_functions_are_readable = _can_read_functions()
 
 
 # What belongs to the agent.
