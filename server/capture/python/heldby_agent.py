@@ -13,6 +13,7 @@ The capture runs no code of the program's: it asks an object only for what the i
 `repr`, `str`, `len`, `iter`, `hash`, `==`, `isinstance` or `getattr` on an object that could answer with a method of its own.
 Objects are told apart by address, and grouped by `type(o)`, so that the work on them runs in C.
 """
+import _thread
 import binascii
 import builtins
 import collections
@@ -22,6 +23,7 @@ import gc
 import itertools
 import json
 import os
+import signal as signals
 import struct
 import sys
 import threading
@@ -38,11 +40,15 @@ try:
 except ImportError:  # An interpreter built without it: names that only memory knows are asked for another way.
     ctypes = None
 try:
+    import resource
+except ImportError:  # Not on Windows.
+    resource = None
+try:
     import zlib
 except ImportError:
     zlib = None
 
-__all__ = ["dump", "why", "why_text"]
+__all__ = ["dump", "install", "why", "why_text"]
 
 AGENT = "heldby_agent 0.1.0"
 
@@ -1626,7 +1632,7 @@ def _own_ids():
             parts = list(value)
         elif kind is dict and value is not builtin_names and value is not sys.modules:
             parts = list(value.values())
-        elif kind in (weakref.ref, functools.partial):
+        elif kind in (weakref.ref, functools.partial, _thread.LockType):
             parts = []
         elif kind in _MEMORY_TYPES:
             parts = [kind]
@@ -2225,7 +2231,7 @@ class _HolderSearch(_Capture):
         hidden = {}
         roots = [sys.modules, builtins.__dict__, *self.modules.values(), *map(_module_dict_of, self.modules.values())]
         for frame in self.running.values():
-            roots += [value for _, value in _frame_locals(frame, self) or ()]
+            roots += [value for _, value in _frame_parts(frame, self, True)]
         waiting = self._unlisted(roots, listed, hidden)
         for start in range(0, len(self.tracked), OBJECTS_A_CHUNK):
             referents = list(chain.from_iterable(map(gc.get_referents, self.tracked[start:start + OBJECTS_A_CHUNK])))
@@ -2710,3 +2716,180 @@ def _qualified(module, qualname):
 
 def _short(qualname):
     return "?" if qualname is None else qualname.replace(".<locals>", "")
+
+
+# Dumps when something happens: `install`.
+
+# What is installed: a plain table, whose parts are left out of the dumps as all of the agent's are.
+_installation = {}
+# The memory of a process is looked at so often, in seconds.
+MEMORY_INTERVAL = 1.0
+# After the first dump for its memory the next comes when it has grown by this part.
+MEMORY_GROWTH = 0.1
+
+
+def install(dir, signal=None, every=None, at_memory=None, keep=10):
+    """Dumps into the folder `dir` when something happens; returns a function that ends it.
+
+    `signal`: the number of a signal; what handled it before is called too. `every`: seconds between two dumps. `at_memory`: bytes of
+    resident memory at which to dump, and again each time it has grown by a tenth. The newest `keep` dumps of this process stay; their
+    names sort by time. The dumps are taken by a thread of the agent's, one at a time; a signal that comes meanwhile is not lost. A
+    forked child goes on by itself, into the same folder.
+
+    Raises ValueError when there is nothing to wait for, RuntimeError when dumps are installed already, when a signal is asked for and
+    this is not the main thread, or when this system does not tell how much memory a process has; OSError when the folder cannot be made.
+    """
+    if signal is None and every is None and at_memory is None:
+        raise ValueError("heldby: say when to dump: install(dir, signal=…), every=… seconds or at_memory=… bytes")
+    if every is not None and not every > 0:
+        raise ValueError("heldby: every=… is a number of seconds greater than 0")
+    if keep < 1:
+        raise ValueError("heldby: keep=… is a number of dumps, 1 or more")
+    if _installation:
+        raise RuntimeError("heldby: dumps are installed already; call what the first install() returned, then install again")
+    if signal is not None and threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("heldby: a signal can only be waited for by the main thread: call install() there")
+    if at_memory is not None and _resident_bytes() is None:
+        raise RuntimeError("heldby: this system does not tell how much memory a process has: use every=… or signal=…")
+    folder = os.path.abspath(os.fspath(dir))
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    _installation.update(folder=folder, every=every, at_memory=at_memory, keep=keep, signal=None, previous=None)
+    _begin_installation()
+    if signal is not None:
+        _installation["signal"] = signal
+        try:
+            _installation["previous"] = signals.signal(signal, _dump_on_signal)
+        except BaseException:
+            _uninstall()
+            raise
+    if not _forks["are_watched"] and hasattr(os, "register_at_fork"):
+        _forks["are_watched"] = True
+        os.register_at_fork(
+            before=_wait_for_dump_before_fork, after_in_parent=_go_on_after_fork, after_in_child=_install_again_after_fork
+        )
+    return _uninstall
+
+
+_forks = {"are_watched": False, "is_locked": False}
+
+
+def _uninstall():
+    """Ends what `install` began; a dump that is being taken is finished."""
+    number = _installation.get("signal")
+    if number is not None:
+        if signals.getsignal(number) is _dump_on_signal:
+            previous = _installation["previous"]
+            signals.signal(number, signals.SIG_DFL if previous is None else previous)
+    wake = _installation.get("wake")
+    _installation.clear()
+    if wake is not None:
+        _release(wake)
+
+
+def _begin_installation():
+    wake = _thread.allocate_lock()
+    wake.acquire()
+    _installation.update(wake=wake, asked=False, number=0, paths=[], pid=os.getpid(), complained=False)
+    _thread.start_new_thread(_dump_when_due, (wake,))
+
+
+def _release(lock):
+    try:
+        lock.release()
+    except RuntimeError:  # It is released: who waits for it has not come to see.
+        pass
+
+
+def _dump_on_signal(number, frame):
+    _installation["asked"] = True
+    if "wake" in _installation:
+        _release(_installation["wake"])
+    previous = _installation.get("previous")
+    if callable(previous):
+        previous(number, frame)
+
+
+def _dump_when_due(wake):
+    """The thread: waits on its own lock, which a signal releases."""
+    every, at_memory = _installation["every"], _installation["at_memory"]
+    due = None if every is None else time.monotonic() + every
+    while True:
+        waits = [due - time.monotonic()] if due is not None else []
+        if at_memory is not None:
+            waits.append(MEMORY_INTERVAL)
+        wake.acquire(timeout=max(min(waits), 0) if waits else -1)
+        if _installation.get("wake") is not wake:
+            return
+        is_due = _installation["asked"]
+        _installation["asked"] = False
+        if due is not None and time.monotonic() >= due:
+            is_due, due = True, time.monotonic() + every
+        if at_memory is not None:
+            memory = _resident_bytes() or 0
+            if memory >= at_memory:
+                is_due, at_memory = True, int(memory * (1 + MEMORY_GROWTH))
+        if is_due:
+            _dump_installed()
+
+
+def _dump_installed():
+    try:
+        folder, keep, paths = _installation["folder"], _installation["keep"], _installation["paths"]
+        _installation["number"] += 1
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = os.path.join(folder, "%s-%d-%06d.heldby" % (moment, os.getpid(), _installation["number"]))
+        dump(path)
+        paths.append(path)
+        while len(paths) > keep:
+            os.unlink(paths.pop(0))
+    except KeyError:  # It was ended meanwhile.
+        pass
+    except Exception as error:
+        if _installation.get("complained") is False:
+            _installation["complained"] = True
+            try:
+                sys.stderr.write("heldby: no dump could be taken: %s\n" % error)
+            except Exception:
+                pass
+
+
+def _resident_bytes():
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        pass
+    if resource is None:
+        return None
+    # The highest that it was: macOS counts bytes, others kibibytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _wait_for_dump_before_fork():
+    """No fork in the middle of a dump: the child would have all that the dump had in hand, and nobody to finish it."""
+    # `heldby run` does so for all dumps.
+    _forks["is_locked"] = bool(_installation) and "_interval" not in globals() and _owner != threading.get_ident()
+    if _forks["is_locked"]:
+        _lock.acquire()
+        if sys.version_info >= (3, 12) and len(threading._active) == 1:
+            # The only other thread is the one for the dumps, which holds no lock now: nothing that the program should hear of.
+            import warnings
+            warnings.filterwarnings("ignore", r".* is multi-threaded, use of fork", DeprecationWarning)
+
+
+def _go_on_after_fork():
+    if _forks["is_locked"]:
+        _lock.release()
+
+
+def _install_again_after_fork():
+    """The child has no copy of the thread."""
+    global _lock, _owner
+    if _forks["is_locked"]:
+        _lock, _owner = threading.Lock(), None
+    if _installation:
+        try:
+            _begin_installation()
+        except Exception as error:
+            sys.stderr.write("heldby: no dumps of process %d: %s\n" % (os.getpid(), error))
