@@ -80,6 +80,7 @@ def _load_apart(path):
         import _thread
         threading = sys.modules["threading"] = type(sys)("threading")
         threading.Lock, threading.RLock, threading.get_ident = _thread.allocate_lock, _thread.RLock, _thread.get_ident
+        threading.local = _thread._local
         exec(external.SourceFileLoader("heldby_agent", path).get_code("heldby_agent"), agent)
         modules = sys.modules.copy()
     finally:
