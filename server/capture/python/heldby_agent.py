@@ -2014,6 +2014,7 @@ class _HolderSearch(_Capture):
         self.depths = {self.target: 0}
         self.referrers = collections.defaultdict(dict)
         self.left_out = collections.defaultdict(set)
+        self.sources_of_links = {}
         self.roots = set()
         self.unexplored = set()
         # References that were counted and not followed, by what they refer to; and the target's, by type.
@@ -2053,6 +2054,7 @@ class _HolderSearch(_Capture):
         out = self.out
         out.begin(wanted, targets)
         self._group([o], column32([0]), [])
+        self._write_links()
         for place, kind, target in out.entries:
             key, value = next(islice(dict.items(o), place, None), (None, None))
             # Unless another thread changed it.
@@ -2110,16 +2112,28 @@ class _HolderSearch(_Capture):
         """Finds the referrers of the objects of a level, and returns those that have no name of their own."""
         wanted = frozenset(self.objects)
         following, links = {}, []
-        for o in self._chosen(level, self._referrers(level)):
+        waiting = self._chosen(level, self._referrers(level))
+        while waiting:
+            o = waiting.pop()
             # While another thread, or a generator that asks why, makes a tuple, it has nothing at some places.
             if type(o) in (tuple, list) and len(o) != len(gc.get_referents(o)):
                 continue
             found = self._read(o, wanted)
             links += self.out.links
             self._note(o, found, following)
+            if any(k is _LruCache for k in _mro_of(type(o)) or ()):
+                waiting += self._cache_entries_with(wanted, o)
         if links:
             self._note_links(links, following)
         return following
+
+    def _cache_entries_with(self, wanted, cache):
+        """Entries of a bounded cache that have one of the wanted objects: the collector tells of their references as the cache's."""
+        entries = [list(dict.values(reference)) for reference in gc.get_referents(cache) if type(reference) is dict]
+        return [
+            entry for entry in chain.from_iterable(entries)
+            if id(entry) not in self.objects and not wanted.isdisjoint(self.cache_entries.get(id(entry), ()))
+        ]
 
     def _note(self, o, found, following):
         running = self._running_frame(o)
@@ -2152,17 +2166,18 @@ class _HolderSearch(_Capture):
 
     def _note_links(self, links, following):
         """References that the capture told of while it wrote another object."""
-        missing = {source for source, _, _ in links if source not in self.objects}
-        if missing:
-            found = compress(self.tracked, map(missing.__contains__, map(id, self.tracked)))
-            missing = {id(o): o for o in found if id(o) not in self.own}
         for source, target, label in links:
-            if source in self.objects or source in missing:
-                o = self.objects[source] if source in self.objects else missing[source]
+            o = self.sources_of_links.get(source)
+            if o is not None and source not in self.own:
                 references = self.referrers[target].setdefault(source, _Found())
                 if all(known.step != label.step for known in references.labels):
                     references.add(label)
                 self._meet_holder(o, self.depths[target] + 1, following)
+
+    def link(self, source, label, target, following):
+        if id(target) in self.out.wanted:
+            self.sources_of_links[id(source)] = source
+        super().link(source, label, target, following)
 
     def _meet_holder(self, o, depth, following):
         if id(o) in self.objects:
@@ -2381,10 +2396,14 @@ class _HolderReport:
         return [(source, references) for source, references in found.items() if source not in self.void and not self._is_restated(source, target)]
 
     def _is_restated(self, source, target):
-        """Whether all that have the source tell of the target by themselves: a function does so of its tuple of default values."""
+        """Whether all that have the source tell of the target by themselves: a function does so of its tuple of default values, and
+        a variable of the values that contexts have for it."""
         found = self.search.referrers
         above = [holder for holder in found.get(source, ()) if holder not in self.void]
         own = found.get(target, {})
+        kind = type(self.search.objects[source])
+        if _qualname_of(kind).startswith("hamt") and any(label.kind == CONTEXT for each in own.values() for label in each.labels):
+            return True
         return bool(above) and source not in self.search.roots and all(
             holder in own and any(label.is_described for label in own[holder].labels) for holder in above
         )
