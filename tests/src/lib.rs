@@ -1,6 +1,7 @@
 //! What the tests that cross crates share: the interpreters at hand, the binary, a program's dumps.
 
 pub mod program;
+pub mod running;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
