@@ -121,9 +121,9 @@ class LeavesNothing(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["a.heldby"] if done.returncode == 0 else os.listdir(folder))
         self.assertEqual(done.returncode, 0, done.stderr.decode()[-2000:])
         first, before, after = json.loads(done.stdout.decode())
-        # The dictionaries of measuring itself aside.
-        for name in ("objects", "blocks"):
-            self.assertLess(abs(after.pop(name) - before.pop(name)), 100, name)
+        # What measuring itself makes aside; some versions keep up to one block of memory a dump, of 512 bytes at most.
+        self.assertLess(abs(after.pop("objects") - before.pop("objects")), 20)
+        self.assertLess(after.pop("blocks") - before.pop("blocks"), 150)
         self.assertEqual(after, before)
         # The first dump leaves none either, but for modules that it imports and the few objects that these are.
         for name in ("objects", "blocks", "modules"):

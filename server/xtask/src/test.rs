@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that guards the project. All steps run, whatever fails before them.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -42,7 +43,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let outcome = match step.work {
                 Work::Run(work) => match work() {
                     Ok(()) => Outcome::Passed,
-                    Err(error) => Outcome::Failed(error),
+                    Err(error) => match error.downcast() {
+                        Ok(NotToBeHad(why)) => Outcome::Skipped(why),
+                        Err(error) => Outcome::Failed(error),
+                    },
                 },
                 Work::Skip(why) => Outcome::Skipped(why),
             };
@@ -64,6 +68,18 @@ enum Work {
     /// It cannot be done here, and why.
     Skip(String),
 }
+
+/// Why a step cannot be done here, found out while it was being done.
+#[derive(Debug)]
+struct NotToBeHad(String);
+
+impl fmt::Display for NotToBeHad {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotToBeHad {}
 
 enum Outcome {
     Passed,
@@ -99,9 +115,22 @@ fn steps(all: bool) -> Vec<Step> {
         .into_iter()
         .filter_map(|(_, interpreter)| Some(interpreter.ok()?.executable))
         .collect();
+    let everywhere = executables.clone();
     steps.push(step("tests of the workspace", move || {
         test_workspace(&executables)
     }));
+    if all {
+        steps.push(step("heldby run: slow tests", move || {
+            test_slowly("running", "HELDBY_TEST_PYTHONS", &join(&everywhere)?)
+        }));
+        let usual_and_oldest = interpreters
+            .default
+            .iter()
+            .chain(interpreters.found.first());
+        for interpreter in usual_and_oldest.cloned() {
+            steps.push(servers_step(interpreter));
+        }
+    }
     steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
 
     steps.push(step("demo", || demo(None)));
@@ -139,8 +168,50 @@ fn test_workspace(interpreters: &[PathBuf]) -> Result<()> {
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
     }
-    let interpreters = std::env::join_paths(interpreters).context("a path of an interpreter")?;
-    process::run(command.env("HELDBY_TEST_PYTHONS", interpreters))
+    process::run(command.env("HELDBY_TEST_PYTHONS", join(interpreters)?))
+}
+
+fn join(paths: &[PathBuf]) -> Result<OsString> {
+    std::env::join_paths(paths).context("a path of an interpreter")
+}
+
+/// The tests of one file of `tests/live` that `cargo test` ignores, with a variable in their environment.
+fn test_slowly(file: &str, variable: &str, value: &OsStr) -> Result<()> {
+    let mut command = workspace::cargo(&["test", "--package", "heldby-tests", "--test", file]);
+    if std::env::var_os("CI").is_some() {
+        command.arg("--locked");
+    }
+    command.args(["--", "--ignored"]);
+    process::run(command.env(variable, value))
+}
+
+/// `heldby run` with servers from the Python package index.
+fn servers_step(interpreter: Interpreter) -> Step {
+    let name = format!("heldby run: servers on {interpreter}");
+    if cfg!(not(unix)) {
+        let why = "the servers are ended by a signal, which this system has not".to_owned();
+        return Step {
+            name,
+            work: Work::Skip(why),
+        };
+    }
+    step(name, move || {
+        let requirements = workspace::root().join("tests/servers/requirements.txt");
+        let folder = workspace::target()?.join(format!("servers/venv-3.{}", interpreter.minor));
+        let announce = || {
+            println!(
+                "installing gunicorn, uvicorn and Django in {}",
+                folder.display()
+            )
+        };
+        let python = python::environment(&interpreter, &folder, &requirements, announce)
+            .map_err(|error| NotToBeHad(process::explained(&error)))?;
+        test_slowly(
+            "servers",
+            "HELDBY_TEST_SERVERS",
+            python.executable.as_os_str(),
+        )
+    })
 }
 
 /// Bans, licences and sources of everything we depend on.
