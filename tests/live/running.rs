@@ -56,7 +56,10 @@ sys.exit(5)
     });
 }
 
-/// Waits for dumps, if there will be some, and keeps objects meanwhile. It imports nothing.
+/// Of these dumps none is from before a program that waits for four began to keep objects.
+const LEAKING: &[&str] = &["--every", "0.2", "--dumps", "4"];
+
+/// Waits for dumps, if there will be some, and keeps objects meanwhile. It imports nothing that is not there already.
 const KEEPING: &str = "\
 import os
 
@@ -67,10 +70,11 @@ def keep():
 
 def dumps_of(pid):
     folders = [names for folder, _, names in os.walk('.heldby') if '-%d-' % pid in folder]
-    return sum(name.endswith('.heldby') for names in folders for name in names)
+    return max([int(name[:6]) for names in folders for name in names if name.endswith('.heldby')] + [0])
 
 def keep_until(dumps):
-    while os.path.isdir('.heldby') and dumps_of(os.getpid()) < dumps:
+    wanted = dumps_of(os.getpid()) + dumps
+    while os.path.isdir('.heldby') and dumps_of(os.getpid()) < wanted:
         keep()
 ";
 
@@ -97,7 +101,7 @@ _struct _json _ctypes _hashlib _weakrefset";
         .collect();
     for_each_python(|python| {
         let place = Place::new(&files);
-        let joined = assert_runs_as_alone(&place, &["--every", "0.1"], &[python, "app.py"]);
+        let joined = assert_runs_as_alone(&place, LEAKING, &[python, "app.py"]);
         assert!(out(&joined).contains("own json\n"), "{}", out(&joined));
         // The agent had the library's.
         let text = out(&joined);
@@ -148,7 +152,8 @@ def child(how):
 
 def work_until(dumps, results, how):
     pid, = set(results(work, range(10)))
-    while os.path.isdir('.heldby') and keeping.dumps_of(pid) < dumps:
+    wanted = keeping.dumps_of(pid) + dumps
+    while os.path.isdir('.heldby') and keeping.dumps_of(pid) < wanted:
         list(results(work, range(10)))
     note(pid, how)
 
@@ -172,7 +177,7 @@ if __name__ == '__main__':
         let place = Place::new(&[("app.py", PROGRAM), ("keeping.py", KEEPING)]);
         run(place.alone(&[python, "app.py"]));
         fs::remove_file(place.path().join("pids")).unwrap();
-        let joined = assert_runs_as_alone(&place, &["--every", "0.3"], &[python, "app.py"]);
+        let joined = assert_runs_as_alone(&place, LEAKING, &[python, "app.py"]);
         place.assert_nothing_is_left();
         let processes = place.processes();
         let pids = fs::read_to_string(place.path().join("pids")).unwrap();
@@ -223,11 +228,7 @@ with warnings.catch_warnings(record=True) as seen:
 ";
     for_each_python(|python| {
         let place = Place::new(&[("app.py", PROGRAM), ("keeping.py", KEEPING)]);
-        let joined = assert_runs_as_alone(
-            &place,
-            &["--every", "0.1"],
-            &[python, "-W", "error", "app.py"],
-        );
+        let joined = assert_runs_as_alone(&place, LEAKING, &[python, "-W", "error", "app.py"]);
         place.assert_nothing_is_left();
         assert_eq!(place.processes().len(), 4, "{:?}", place.processes());
         let text = out(&joined);

@@ -131,6 +131,8 @@ pub struct Process {
     pub pid: u32,
     /// Number of dumps.
     pub dumps: usize,
+    /// How many there were with those that were removed.
+    pub taken: usize,
     /// Other files.
     pub unfinished: Vec<String>,
 }
@@ -149,8 +151,13 @@ impl Process {
         let (dumps, unfinished): (Vec<String>, Vec<String>) = names
             .into_iter()
             .partition(|name| name.ends_with(".heldby"));
+        // `000012-20260730T120000Z.heldby`
+        let taken = dumps
+            .iter()
+            .filter_map(|name| name.split('-').next()?.parse().ok());
         Self {
             pid: pid.unwrap_or_default(),
+            taken: taken.max().unwrap_or_default(),
             dumps: dumps.len(),
             unfinished,
             name,
