@@ -36,7 +36,21 @@ impl Place {
     /// Runs a program that makes the file `ready` when it is, and then does not end by itself.
     #[cfg(unix)]
     fn start(&self, options: &[&str], program: &[&str]) -> Running {
-        let mut command = self.heldby(options, program);
+        // What the tests were told to ignore (in the background, under `nohup`) is not what these programs are about.
+        const AS_IN_A_TERMINAL: &str = "\
+import os, signal, sys
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+        let heldby = self.heldby(options, program);
+        let mut command = Command::new("python3");
+        command
+            .args(["-I", "-c", AS_IN_A_TERMINAL])
+            .arg(heldby.get_program())
+            .args(heldby.get_args())
+            .current_dir(self.0.path())
+            .env_remove("PYTHONPATH");
         let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
