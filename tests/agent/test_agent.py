@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.environ.get("HELDBY_AGENT_FOLDER") or os.path.join(HERE, "..", "..", "server", "capture", "python")
 
 PRELUDE = """
-import collections, functools, gc, json, os, sys, threading, types
+import collections, functools, gc, itertools, json, os, sys, threading, types
 sys.path.insert(0, %r)
 import heldby_agent
 PATH = sys.argv[1]
@@ -398,6 +398,20 @@ for n in ("__module__", "__name__", "__mro__", "__dict__", "__flags__", "__bases
 """
 
 
+class HalfBuilt(Case):
+    def test_list_with_holes(self):
+        """C code keeps a list that it filled in part; asking it for an item would end the process."""
+        found = self.run_program("""
+            import xml.etree.ElementTree
+            builder = xml.etree.ElementTree.TreeBuilder()
+            kept = [[1], [2], [3]]
+            whole(kept, *[("list item", i, item) for i, item in enumerate(kept)])
+            dump()
+        """)
+        lists = [o for o in found.objects.values() if found.types[o.type][1] == "list"]
+        self.assertTrue([o for o in lists if len(o.edges) >= 10 and not any(edge.target for edge in o.edges)])
+
+
 class Hostile(Case):
     def hostile(self, program):
         found = self.run_program(HOSTILE + textwrap.dedent(program) + textwrap.dedent("""
@@ -438,6 +452,13 @@ class Hostile(Case):
             object.__setattr__(keep[0], "held", T)
             class Plain: pass
             p = Plain(); p.cls = U; p.t = T
+            class Holding:
+                def __init__(self, last): self.first = 1; self.last = last
+            holding = [Holding(object.__new__(T)) for i in range(3)]
+            def generate(held): yield held
+            generator = generate(object.__new__(T)); next(generator)
+            cached = functools.lru_cache(maxsize=4)(lambda k: object.__new__(T)); cached(1)
+            mapped = map(object.__new__(T), [U]); view = {1: T}.values()
             def function(a=T, *, b=U): pass
             function.held = keep[0]
             cell = (lambda: keep).__code__
@@ -514,6 +535,29 @@ class Hostile(Case):
             Shy.__get__ = angry("shy get")
             o = [Owner() for i in range(4)]
             for x in o: x.__dict__["other"] = []
+        """)
+
+    def test_futures_and_contexts(self):
+        self.hostile("""
+            import asyncio, contextvars
+            M = type("M", (type,), meta_names)
+            def angry_object(): return object.__new__(type.__new__(M, "T", (), body()))
+            loop = asyncio.new_event_loop()
+            future, task = loop.create_future(), loop.create_task(asyncio.sleep(0))
+            asked = loop.create_future(); asked.add_done_callback(angry_object())
+            future.set_result(angry_object())
+            unready = asyncio.Future.__new__(asyncio.Future)
+            variable = contextvars.ContextVar("variable", default=angry_object())
+            token = variable.set(angry_object())
+            iterators = [filter(angry_object(), ()), itertools.repeat(angry_object())]
+            local = threading.local(); local.held = angry_object()
+            proxy = types.MappingProxyType({"held": angry_object()})
+            simple = types.SimpleNamespace(held=angry_object())
+            def late(): pass
+            late.__annotations__ = {"held": angry_object()}
+            if sys.version_info >= (3, 14):
+                def annotate(form): counts["annotate"] += 1; return {}
+                late.__annotate__ = annotate
         """)
 
     def test_sizeof_is_not_called(self):

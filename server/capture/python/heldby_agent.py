@@ -64,8 +64,9 @@ IMMORTAL = 0xFFFFFFFF
 LEAST_IMMORTAL_COUNT = 900_000_000
 
 OBJECTS_A_CHUNK = 100_000
-# A section may have 256 MiB.
-ITEMS_A_SECTION = 15_000_000
+# A section may have 256 MiB. Groups of containers are split at the first of these; one container alone may have as many as the second.
+ITEMS_A_SECTION = 10_000_000
+MOST_ITEMS_A_SECTION = 33_000_000
 KEY_LENGTH = 40
 # Nobody names a variable longer.
 NAME_LENGTH = 200
@@ -75,6 +76,8 @@ MAX_CODEC_BYTES = 256 << 20
 LEAVES = frozenset(map(id, (
     str, bytes, int, float, bool, complex, bytearray, range, type(None), type(Ellipsis), type(NotImplemented),
 )))
+
+_BUILT_IN_CONTAINERS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
 
 _mro_of = type.__dict__["__mro__"].__get__
 _namespace_of = type.__dict__["__dict__"].__get__
@@ -340,6 +343,10 @@ class _Capture:
         """Writes the objects of one type and what they reference."""
         out = self.out
         t = type(group[0])
+        if len(group) > 1 and id(t) in _BUILT_IN_CONTAINERS and sum(map(len, group)) > ITEMS_A_SECTION:
+            half = len(group) // 2
+            self._group(group[:half], counts[:half], following)
+            return self._group(group[half:], counts[half:], following)
         known = self.classes.get(id(t))
         if known is None:
             known = self._meet(t)
@@ -375,22 +382,35 @@ class _Capture:
 
     # References of containers.
 
-    def _linear(self, kind, group, iterate, following):
-        """Items of lists, tuples, sets, deques."""
-        lengths, items = None, ()
-        if iterate is None:
-            lengths, items = column32(map(len, group)), list(chain.from_iterable(group))
-        if lengths is None or sum(lengths) != len(items):
-            # The same, safe when another thread changes them between the two calls.
-            rows = list(map(list, group if iterate is None else map(iterate, group)))
-            lengths, items = column32(map(len, rows)), list(chain.from_iterable(rows))
-        if len(items) > ITEMS_A_SECTION:
-            self.notes.append("%d items of large containers were left out" % len(items))
-            self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), column32([0] * len(group))])
-            return
-        targets = _ids(items)
-        self._follow(targets, items, following)
-        self.out.write(b"ITEM", [struct.pack("<II", kind, len(group)), lengths, _little(self._foreign(targets))])
+    def _sequences(self, kind, group, following):
+        """Items of lists and tuples."""
+        lengths, items = column32(map(len, group)), _items_of(group)
+        if sum(lengths) == len(items):
+            self._items(kind, lengths, _ids(items), items, following)
+        else:
+            # One of them has a hole, which the collector passes over, or another thread came between the two steps.
+            self._item_rows(kind, [_item_row(o, type(o)) for o in group], following)
+
+    def _members(self, kind, group, following):
+        """Members of sets, items of deques."""
+        lengths, items = column32(map(len, group)), list(chain.from_iterable(group))
+        if sum(lengths) == len(items):
+            self._items(kind, lengths, _ids(items), items, following)
+        else:
+            self._item_rows(kind, [(_ids(row), row) for row in map(list, group)], following)
+
+    def _item_rows(self, kind, rows, following):
+        """The same, from the addresses and the objects of each."""
+        targets = array("Q", chain.from_iterable(addresses for addresses, _ in rows))
+        items = list(chain.from_iterable(objects for _, objects in rows))
+        self._items(kind, column32(len(addresses) for addresses, _ in rows), targets, items, following)
+
+    def _items(self, kind, lengths, targets, items, following):
+        if len(targets) > MOST_ITEMS_A_SECTION:
+            self.notes.append("%d items of a large container were left out" % len(targets))
+            lengths, targets, items = array("I", bytes(4 * len(lengths))), array("Q"), []
+        self._follow(map(id, items), items, following)
+        self.out.write(b"ITEM", [struct.pack("<II", kind, len(lengths)), lengths, _little(self._foreign(targets))])
 
     def _dicts(self, group, following):
         lengths = column32(map(dict.__len__, group))
@@ -401,8 +421,8 @@ class _Capture:
             rows = [list(dict.items(o)) for o in group]
             lengths = column32(map(len, rows))
             keys, values = [key for row in rows for key, _ in row], [value for row in rows for _, value in row]
-        if len(keys) > ITEMS_A_SECTION:
-            self.notes.append("%d entries of large dictionaries were left out" % len(keys))
+        if len(keys) > MOST_ITEMS_A_SECTION // 2:
+            self.notes.append("%d entries of a large dictionary were left out" % len(keys))
             self.out.write(b"DICT", [struct.pack("<II", len(group), 0), column32([0] * len(group))])
             return
         key_ids, value_ids = _ids(keys), _ids(values)
@@ -410,7 +430,8 @@ class _Capture:
         self._follow(value_ids, values, following)
         if self.keys:
             self._name_keys(key_ids, keys)
-        self.out.write(b"DICT", [struct.pack("<II", len(group), 0), lengths, _little(self._foreign(key_ids)), _little(self._foreign(value_ids))])
+        columns = _little(self._foreign(key_ids)), _little(self._foreign(value_ids))
+        self.out.write(b"DICT", [struct.pack("<II", len(group), 0), lengths, *columns])
 
     def _name_keys(self, key_ids, keys):
         unnamed = list(compress(keys, map(not_, map(self.named_keys.__contains__, key_ids))))
@@ -676,7 +697,7 @@ class _Class:
         if self.names and VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
             # Before the values: one of them may be the dictionary itself.
             values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
-        if self.code_of is not None and types.FunctionType in map(type, references):
+        if self.code_of is not None and id(types.FunctionType) in map(id, map(type, references)):
             # It has its function until it ends; then its frame is forgotten.
             values += [
                 ((kind, self.string(name) if name else NO_STRING), address)
@@ -689,7 +710,7 @@ class _Class:
         length = len(self.names) + 1
         if not self.is_plain or length == 1 or len(flat) != length * len(references) or set(map(len, references)) != {length}:
             return None
-        if dict in set(map(type, flat[length - 2::length])) and (length == 2 or VALUES_ARE_INLINE):
+        if id(dict) in set(map(id, map(type, flat[length - 2::length]))) and (length == 2 or VALUES_ARE_INLINE):
             return None
         if set(map(id, flat[length - 1::length])) != {self.type_id}:
             return None
@@ -735,8 +756,12 @@ def _name_of_c_type(t):
 
 
 def _get_unless_none(descriptor, o):
-    """What a getter gives. None stands for nothing at all too: no reference is named by it."""
-    value = descriptor.__get__(o)
+    """What a getter gives. None stands for nothing at all too: no reference is named by it. Nor is one of a half-built object, whose
+    getter refuses, as that of a future without `__init__` does."""
+    try:
+        value = descriptor.__get__(o)
+    except Exception:
+        value = None
     if value is None:
         raise AttributeError
     return value
@@ -785,44 +810,70 @@ def _sizes_of(measures):
 # How the references of special types are written. Each takes the capture, the class, the group, and what follows.
 
 def _write_lists(capture, known, group, following):
-    capture._linear(LIST_ITEM, group, None, following)
+    capture._sequences(LIST_ITEM, group, following)
 
 
 def _write_tuples(capture, known, group, following):
-    capture._linear(TUPLE_ITEM, group, None, following)
+    capture._sequences(TUPLE_ITEM, group, following)
 
 
 def _write_sets(capture, known, group, following):
-    capture._linear(SET_MEMBER, group, None, following)
+    capture._members(SET_MEMBER, group, following)
 
 
 def _write_deques(capture, known, group, following):
-    capture._linear(DEQUE_ITEM, group, None, following)
+    capture._members(DEQUE_ITEM, group, following)
 
 
 def _write_dicts(capture, known, group, following):
     capture._dicts(group, following)
 
 
-def _subclass_of(kind, iterate):
+def _subclass_of(base, kind):
     """Objects of a container's subclass: items as the container has them, then what the subclass added."""
 
     def write(capture, known, group, following):
-        if iterate is None:
+        if base is dict:
             capture._dicts(group, following)
+            item_rows = [[*dict.values(o), *dict.keys(o)] for o in group]
+        elif base in (list, tuple):
+            rows = [_item_row(o, base) for o in group]
+            capture._item_rows(kind, rows, following)
+            item_rows = [objects for _, objects in rows]
         else:
-            capture._linear(kind, group, iterate, following)
+            item_rows = list(map(list, map(base.__iter__, group)))
+            capture._item_rows(kind, [(_ids(row), row) for row in item_rows], following)
         columns = known.columns(group)
         rows = []
-        for row, o in enumerate(group):
-            if iterate is None:
-                items = set(map(id, [*dict.values(o), *dict.keys(o)]))
-            else:
-                items = set(map(id, list(iterate(o))))
-            rows.append(capture._labels(known, row, o, columns, gc.get_referents(o), items))
+        for row, (o, items) in enumerate(zip(group, item_rows)):
+            rows.append(capture._labels(known, row, o, columns, gc.get_referents(o), set(map(id, items))))
         capture.labelled(group, rows, following)
 
     return write
+
+
+def _items_of(sequences):
+    """The items of lists and tuples, one after the other, in their order. C code may have left one half built: iterating over it, or
+    asking for an item, would end the process. The collector passes over what is not there, from the last item to the first."""
+    items = gc.get_referents(*reversed(sequences))
+    items.reverse()
+    return items
+
+
+def _item_row(o, base):
+    """Addresses of the items of a list or tuple, 0 where there is none, and the items."""
+    references = gc.get_referents(o)
+    if not _MEMORY_IS_KNOWN:
+        items = references[::-1] if type(o) is base else references[len(references) - base.__len__(o):][::-1]
+        return _ids(items), items
+    count, place = base.__len__(o), id(o) + _LIST_ITEMS_OFFSET >> 3
+    if base is list:
+        words = _WORDS[(first := _WORDS[place] >> 3):first + count]
+    else:
+        words = _words(id(o) + _TUPLE_ITEMS_OFFSET, count)
+    owned = dict(zip(map(id, references), references))
+    addresses = [word if word in owned else 0 for word in words]
+    return addresses, [owned[address] for address in addresses if address]
 
 
 def _write_cells(capture, known, group, following):
@@ -1235,12 +1286,12 @@ def _fill_writers():
 
 _fill_writers()
 _SUBCLASSES = [
-    (dict, _subclass_of(None, None)),
-    (list, _subclass_of(LIST_ITEM, list.__iter__)),
-    (tuple, _subclass_of(TUPLE_ITEM, tuple.__iter__)),
-    (set, _subclass_of(SET_MEMBER, set.__iter__)),
-    (frozenset, _subclass_of(SET_MEMBER, frozenset.__iter__)),
-    (collections.deque, _subclass_of(DEQUE_ITEM, collections.deque.__iter__)),
+    (dict, _subclass_of(dict, None)),
+    (list, _subclass_of(list, LIST_ITEM)),
+    (tuple, _subclass_of(tuple, TUPLE_ITEM)),
+    (set, _subclass_of(set, SET_MEMBER)),
+    (frozenset, _subclass_of(frozenset, SET_MEMBER)),
+    (collections.deque, _subclass_of(collections.deque, DEQUE_ITEM)),
     (types.ModuleType, _write_modules),
     (_LruCache, _write_caches),
     (_ThreadLocal, _write_thread_locals),
@@ -1287,6 +1338,7 @@ def _words(address, count):
     return _WORDS[address >> 3:(address >> 3) + count]
 
 
+_LIST_ITEMS_OFFSET, _TUPLE_ITEMS_OFFSET = 24, tuple.__basicsize__
 _KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
 # Since 3.13 the values lie behind the object, and stay its own when a dictionary is laid over them.
 VALUES_ARE_INLINE = sys.version_info >= (3, 13)
@@ -1731,7 +1783,7 @@ OBJECTS_A_QUESTION = 64
 REFERENCES_SHOWN = 4
 PATHS_SHOWN = 20
 ALIKE_SHOWN = 5
-STEPS_TRIED = 5000
+STEPS_TRIED = 20_000
 UNREACHED = 1 << 32
 TYPE_HAS_COLLECTOR_HEADER = 1 << 14
 # `gc.freeze` takes some thousands at least; some interpreters start with a few hundred of their own.
@@ -1831,9 +1883,9 @@ class _Label:
     def says_nothing(self):
         """Whether it says nothing about who holds."""
         if self.kind == MACHINERY:
-            return self.name not in ("__globals__", "f_globals")
-        # A class's own members refer to it.
-        return self.kind == TYPE or (self.kind == SLOT and self.name == "__objclass__") or (self.kind == FREE_VARIABLE and self.name == "__class__")
+            return self.name not in ("__globals__", "f_globals", "f_back")
+        # A class's own members refer to it, and so do its methods.
+        return self.kind == TYPE or (self.kind, self.name) in ((SLOT, "__objclass__"), (FREE_VARIABLE, "__class__"))
 
 
 class _Found:
@@ -2061,8 +2113,7 @@ class _HolderSearch(_Capture):
             if kind == DICT_KEY and id(key) == target:
                 out.found[target].add(out.label(DICT_KEY, NO_STRING))
             elif kind == DICT_VALUE and id(value) == target:
-                name = self._text_of_key(key)
-                out.found[target].add(_Label(DICT_VALUE, name if type(key) is str else None, "[%s]" % (repr(name) if type(key) is str else name)))
+                out.found[target].add(self._label_of_entry(key))
         if type(o) is types.FrameType:
             in_cells = (*o.f_code.co_cellvars, *o.f_code.co_freevars)
             for target, found in out.found.items():
@@ -2071,16 +2122,16 @@ class _HolderSearch(_Capture):
                     found.counted -= sum(label.kind == LOCAL and label.name in in_cells for label in found.labels)
         return out.found
 
-    def _text_of_key(self, key):
-        if type(key) is str or type(key) is int:
-            # An address may have been another key's before.
-            self.named_keys.clear()
-            self.out.key_texts.pop(id(key), None)
-            self._name_keys([id(key)], [key])
-            text = self.out.key_texts.get(id(key))
-            if text is not None:
-                return text
-        return "<%s>" % self.type_name(type(key))
+    def _label_of_entry(self, key):
+        texts = self.out.key_texts
+        # An address may have been another key's before.
+        self.named_keys.clear()
+        texts.pop(id(key), None)
+        self._name_keys([id(key)], [key])
+        if id(key) not in texts:
+            return _Label(DICT_VALUE, None, "[<%s>]" % self.type_name(type(key)))
+        name = texts[id(key)]
+        return _Label(DICT_VALUE, name if type(name) is str else None, "[%r]" % name)
 
     def type_name(self, t):
         if id(t) not in self.classes:
@@ -2116,11 +2167,11 @@ class _HolderSearch(_Capture):
         while waiting:
             o = waiting.pop()
             # While another thread, or a generator that asks why, makes a tuple, it has nothing at some places.
-            if type(o) in (tuple, list) and len(o) != len(gc.get_referents(o)):
+            if (type(o) is tuple or type(o) is list) and len(o) != len(gc.get_referents(o)):
                 continue
             found = self._read(o, wanted)
             links += self.out.links
-            self._note(o, found, following)
+            self._note(o, found, self.target in level, following)
             if any(k is _LruCache for k in _mro_of(type(o)) or ()):
                 waiting += self._cache_entries_with(wanted, o)
         if links:
@@ -2135,19 +2186,19 @@ class _HolderSearch(_Capture):
             if id(entry) not in self.objects and not wanted.isdisjoint(self.cache_entries.get(id(entry), ()))
         ]
 
-    def _note(self, o, found, following):
-        running = self._running_frame(o)
+    def _note(self, o, found, is_counted, following):
+        running = self._running_frames(o)
         for target, references in found.items():
-            if running is not None and target in self.targets_of_frames[running]:
+            if any(target in self.targets_of_frames[frame] for frame in running):
                 # The same reference, told of a second time.
                 continue
-            if target == self.target:
+            if target == self.target and is_counted:
                 self.counted[id(o)] = references.counted
             if type(o) is types.FunctionType and o.__code__.co_name == "<module>":
                 # A running module's own, which goes with its frame.
                 references.labels.clear()
-            if target in self.modules:
-                # All functions of a module refer to its names, and none of them holds it.
+            if target in self.modules or target in self.running:
+                # All functions of a module refer to its names, and none of them holds it; nor do frames those that called them.
                 references.labels = [label for label in references.labels if label.kind != MACHINERY]
                 references.number = len(references.labels)
             if not references.labels:
@@ -2157,12 +2208,12 @@ class _HolderSearch(_Capture):
             steps = 0 if all(label.kind in (NAMESPACE, CELL_CONTENTS) for label in references.labels) else 1
             self._meet_holder(o, self.depths[target] + steps, following)
 
-    def _running_frame(self, o):
-        """The address of the frame that a generator or coroutine runs, if it runs now and its frame is a part of it."""
+    def _running_frames(self, o):
+        """The frames of which one is that of a generator or coroutine, if it runs now and its frame is a part of it."""
         if sys.version_info < (3, 11) or id(type(o)) not in _RUNNING or not _RUNNING[id(type(o))](o):
-            return None
-        code = _CODE_OF_GENERATOR[id(type(o))](o)
-        return next((address for address, frame in self.running.items() if frame.f_code is code), None)
+            return []
+        code = _GENERATORS[id(type(o))](o)
+        return [address for address, frame in self.running.items() if frame.f_code is code]
 
     def _note_links(self, links, following):
         """References that the capture told of while it wrote another object."""
@@ -2275,7 +2326,8 @@ class _HolderSearch(_Capture):
         named = self.modules.keys() | self.running.keys()
         objects = sorted(candidates.values(), key=lambda o: (id(type(o)) in level, id(o) not in named, frequency[id(type(o))]))
         rest = objects[REFERRERS_A_LEVEL:]
-        self.counted_unseen += _count_references(rest, {self.target})[self.target]
+        if self.target in level:
+            self.counted_unseen = _count_references(rest, level)[self.target]
         # Objects do not hold their class.
         for o in rest:
             if id(type(o)) in level:
@@ -2283,8 +2335,8 @@ class _HolderSearch(_Capture):
         rest = [o for o in rest if id(type(o)) not in level]
         self.cut.update(_count_references(rest, level))
         if self.cut[self.target] and self.target in level:
-            kinds = {id(type(o)): type(o) for o in candidates.values()}
-            self.types_of_referrers.update({self.type_name(kinds[t]): number for t, number in frequency.items() if t not in level})
+            for t in {id(type(o)): type(o) for o in candidates.values() if id(type(o)) not in level}.values():
+                self.types_of_referrers[self.type_name(t)] += frequency[id(t)]
         return objects[:REFERRERS_A_LEVEL]
 
 
@@ -2337,7 +2389,7 @@ class _HolderReport:
         lines = [self._headline(), self._count_line()]
         lines += self._types_of_referrers()
         if not search.is_common_value():
-            paths = self._paths()
+            paths = self._paths(max(min(PATHS_SHOWN, limit // 3), 1))
             if paths:
                 lines += ["held by", *("  " + path for path in paths)]
             elif self.holders(search.target):
@@ -2382,8 +2434,12 @@ class _HolderReport:
     def _find_void(self):
         """Tuples and dictionaries that only types, code and the like have: a class's order of resolution, constants."""
         search = self.search
-        candidates = [o for o in search.objects if o in search.left_out and type(search.objects[o]) in (tuple, dict)]
-        void = {o for o in candidates if o not in search.roots and o != search.target and o not in search.unexplored and not search.cut[o]}
+        void = set()
+        for address in search.left_out:
+            t = type(search.objects[address])
+            is_known = address not in search.unexplored and not search.cut[address]
+            if (t is tuple or t is dict) and is_known and address not in search.roots and address != search.target:
+                void.add(address)
         while True:
             held = {o for o in void if any(source not in void for source in search.referrers.get(o, ()))}
             if not held:
@@ -2467,6 +2523,8 @@ class _HolderReport:
             # The step of the frame's local tells of all of them.
             if label.name == "__traceback__" or type(o) is types.TracebackType:
                 return _Step(label.step, "")
+        if label.kind == MACHINERY and label.name == "f_back":
+            return _Step(label.step, "")
         return _Step(label.step, "" if label.kind == CELL_CONTENTS else None, label.kind in _BEGINNINGS)
 
     def _local(self, frame, name):
@@ -2597,7 +2655,7 @@ class _HolderReport:
         is_running = self._ends_here(holder, step) and holder in self.search.running
         return bool(step.path) + 2 * is_running
 
-    def _paths(self):
+    def _paths(self, most):
         """The access paths, best first, by a search that knows how far each object is from a name."""
         target = self.search.target
         above, distances = self._distances()
@@ -2608,7 +2666,7 @@ class _HolderReport:
         ways = collections.defaultdict(collections.deque)
         ways[distances[target]].append((0, target, "", "", ()))
         tried = 0
-        while ways and len(paths) <= PATHS_SHOWN and tried < STEPS_TRIED:
+        while ways and len(paths) <= most and tried < STEPS_TRIED:
             estimate = min(ways)
             cost, o, before, after, passed = ways[estimate].popleft()
             if not ways[estimate]:
@@ -2616,7 +2674,7 @@ class _HolderReport:
             if o is None:
                 paths.setdefault(before + after, cost)
                 continue
-            tried += 1
+            tried += len(above[o])
             for holder, step in above[o]:
                 so_far = cost + self._cost(holder, step)
                 written = step.path + after
@@ -2627,7 +2685,7 @@ class _HolderReport:
                     written = ">" + written if step.is_thread_local else written
                     ways[so_far + distances[holder]].append((so_far, holder, start, written, (*passed, o)))
         shown = sorted(paths, key=lambda path: (paths[path], path))
-        return shown if len(shown) <= PATHS_SHOWN else shown[:PATHS_SHOWN] + ["... more"]
+        return shown if len(shown) <= most else shown[:most] + ["... more"]
 
     # The tree.
 
