@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the figures that users feel, beside what they may be at most.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use crate::peers;
 use crate::process;
 use crate::python::{self, Interpreter};
+use crate::readme;
 use crate::workspace::{self, Profile};
 
 /// Each figure is the best of so many runs: what disturbs a run only makes it slower.
@@ -23,6 +25,9 @@ pub(crate) struct Options {
     /// Ask other tools who holds an object of the same heap, too, and write the table into the README
     #[arg(long)]
     peers: bool,
+    /// Measure the agent on each Python at hand, and write the table into the README
+    #[arg(long, conflicts_with = "python")]
+    interpreters: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -36,13 +41,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.peers {
         return peers::run(&interpreter);
     }
-    let bench = Bench::prepare(workspace::build_heldby(Profile::Release)?, interpreter)?;
-
-    eprintln!(
-        "bench: dumping a heap of 1.4 million objects with {}, {RUNS} times",
-        bench.interpreter
-    );
-    let agent = best(|| bench.measure(&["heap".as_ref(), &bench.agent(), &bench.dump()]))?;
+    let heldby = workspace::build_heldby(Profile::Release)?;
+    if options.interpreters {
+        return each_interpreter(&heldby);
+    }
+    let bench = Bench::prepare(heldby, interpreter)?;
+    let agent = bench.measure_agent()?;
 
     eprintln!("bench: reporting on it, {RUNS} times");
     let objects = bench.objects()?;
@@ -82,6 +86,31 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "150",
     );
     Ok(())
+}
+
+/// What the agent takes on each interpreter: a table of the README.
+fn each_interpreter(heldby: &Path) -> Result<()> {
+    let mut table = String::from(
+        "| interpreter | objects | agent, µs an object | dump, bytes an object | memory on top, bytes an object |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for interpreter in python::all() {
+        let bench = Bench::prepare(heldby.to_owned(), interpreter)?;
+        let agent = bench.measure_agent()?;
+        let objects = bench.objects()?;
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            table,
+            "| {} | {:.2} million | {:.2} | {:.1} | {:.0} |",
+            bench.interpreter,
+            objects / 1e6,
+            agent.cpu_seconds * 1e6 / objects,
+            agent.dump_bytes / objects,
+            agent.peak_bytes / objects,
+        );
+    }
+    print!("{table}");
+    readme::write_table("cargo xtask bench --interpreters", &table)
 }
 
 fn row(figure: &str, measured: String, at_most: &str) {
@@ -147,6 +176,14 @@ impl Bench {
             peak_bytes: number("peak_bytes"),
             dump_bytes: number("dump_bytes"),
         })
+    }
+
+    fn measure_agent(&self) -> Result<Usage> {
+        eprintln!(
+            "bench: dumping a heap of 1.4 million objects with {}, {RUNS} times",
+            self.interpreter
+        );
+        best(|| self.measure(&["heap".as_ref(), &self.agent(), &self.dump()]))
     }
 
     fn agent(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod demo;
 mod peers;
 mod process;
 mod python;
+mod readme;
 mod test;
 mod workspace;
 

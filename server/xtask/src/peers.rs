@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use serde_json::Value;
 
 use crate::process;
 use crate::python::{self, Interpreter};
+use crate::readme;
 use crate::workspace::{self, Profile};
 
 /// As bench.py calls them; what each has to say about.
@@ -24,9 +24,6 @@ const TOOLS: [&str; 6] = [
 const OBJECTS: [&str; 2] = ["list", "bytes"];
 /// Each figure is the best of so many runs.
 const RUNS: usize = 2;
-/// The table stands between these lines of the README.
-const BEGIN: &str = "<!-- written by `cargo xtask bench --peers` -->\n";
-const END: &str = "<!-- end -->\n";
 
 /// Measures, prints the table, and writes it into the README.
 pub(crate) fn run(interpreter: &Interpreter) -> Result<()> {
@@ -89,22 +86,9 @@ pub(crate) fn run(interpreter: &Interpreter) -> Result<()> {
         );
     }
     print!("{table}");
-    write_into(&workspace::root().join("README.md"), &table)
+    readme::write_table("cargo xtask bench --peers", &table)
 }
 
 fn number(figures: &Value, name: &str) -> f64 {
     figures[name].as_f64().unwrap_or(0.0)
-}
-
-/// Puts the table between its lines.
-fn write_into(readme: &Path, table: &str) -> Result<()> {
-    let text = fs::read_to_string(readme).context("cannot read the README")?;
-    let (before, rest) = text
-        .split_once(BEGIN)
-        .with_context(|| format!("the README has no line `{}`", BEGIN.trim_end()))?;
-    let (_, after) = rest
-        .split_once(END)
-        .with_context(|| format!("the README has no line `{}`", END.trim_end()))?;
-    fs::write(readme, format!("{before}{BEGIN}{table}{END}{after}"))
-        .context("cannot write the README")
 }
