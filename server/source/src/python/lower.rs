@@ -4,15 +4,17 @@ use ruff_python_ast::{self as ast, ExceptHandler, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 use rustc_hash::FxHashSet;
 
+use super::headers;
 use super::tree::{
     Act, Binder, Decorator, Deed, How, Import, Kids, Node, NodeId, Parameter, Scope, ScopeId,
     ScopeKind, Sym, Tree,
 };
 use crate::text::Span;
 
-/// Lowers a module's body.
-pub(super) fn lower(body: &[Stmt], text_bytes: usize) -> Tree {
+/// Lowers the body of the module whose text this is.
+pub(super) fn lower(body: &[Stmt], text: &str) -> Tree {
     let mut lowering = Lowering {
+        text,
         tree: Tree::default(),
         outer_names: FxHashSet::default(),
     };
@@ -24,7 +26,7 @@ pub(super) fn lower(body: &[Stmt], text_bytes: usize) -> Tree {
         parent: None,
         header: Span {
             start: 0,
-            end: u32::try_from(text_bytes).unwrap_or(u32::MAX),
+            end: id(text.len()),
         },
         first: 0,
         decorators: Vec::new(),
@@ -35,17 +37,19 @@ pub(super) fn lower(body: &[Stmt], text_bytes: usize) -> Tree {
     lowering.finish()
 }
 
-pub(super) struct Lowering {
+pub(super) struct Lowering<'t> {
+    text: &'t str,
     pub(super) tree: Tree,
     /// Names a scope declares `global` (true) or `nonlocal` (false).
     outer_names: FxHashSet<(ScopeId, Sym, bool)>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     fn finish(self) -> Tree {
         let Self {
             mut tree,
             outer_names,
+            ..
         } = self;
         let mut outer_names: Vec<_> = outer_names.into_iter().collect();
         outer_names.sort_unstable();
@@ -290,15 +294,7 @@ impl Lowering {
             .decorator_list
             .first()
             .map_or(def.start(), Ranged::start);
-        let head_start = def.decorator_list.last().map_or(def.start(), Ranged::end);
-        let head_end = def
-            .returns
-            .as_deref()
-            .map_or(def.parameters.end(), Ranged::end);
-        let header = Span {
-            start: self.keyword_start(head_start, def.name.start(), def.is_async, "def"),
-            end: u32::from(head_end),
-        };
+        let header = headers::of_function(def, self.text);
         let (decorators, parameters) = (
             self.decorators(&def.decorator_list, scope),
             self.parameters(&def.parameters, scope),
@@ -325,12 +321,7 @@ impl Lowering {
             .decorator_list
             .first()
             .map_or(def.start(), Ranged::start);
-        let head_start = def.decorator_list.last().map_or(def.start(), Ranged::end);
-        let head_end = def.arguments.as_deref().map_or(def.name.end(), Ranged::end);
-        let header = Span {
-            start: self.keyword_start(head_start, def.name.start(), false, "class"),
-            end: u32::from(head_end),
-        };
+        let header = headers::of_class(def, self.text);
         let decorators = self.decorators(&def.decorator_list, scope);
         let mut bases = Vec::new();
         if let Some(arguments) = &def.arguments {
@@ -351,20 +342,6 @@ impl Lowering {
         let name = self.tree.scope(inner).name;
         self.bind_name(scope, name, Binder::Definition(inner));
         self.body(&def.body, inner);
-    }
-
-    /// Where `def`, `async def` or `class` starts: just before the name, the tokens between being single-spaced or not.
-    fn keyword_start(
-        &self,
-        after_decorators: ruff_text_size::TextSize,
-        name: ruff_text_size::TextSize,
-        is_async: bool,
-        keyword: &str,
-    ) -> u32 {
-        let width = keyword.len() + 1 + if is_async { "async ".len() } else { 0 };
-        u32::from(name)
-            .saturating_sub(id(width))
-            .max(u32::from(after_decorators))
     }
 
     fn decorators(&mut self, list: &[ast::Decorator], scope: ScopeId) -> Vec<Decorator> {

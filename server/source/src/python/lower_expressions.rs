@@ -11,7 +11,7 @@ use crate::text::Span;
 /// Longer strings are no names.
 const LONGEST_NAME_BYTES: usize = 100;
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn case(&mut self, case: &MatchCase, subject: NodeId, scope: ScopeId) {
         let mut captures = Captures {
             names: Vec::new(),

@@ -1,5 +1,6 @@
 //! Python: from text to the [`Tree`] the rest of the crate reads. The parser's own types end here.
 
+mod headers;
 mod lower;
 mod lower_expressions;
 mod nesting;
@@ -28,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, String> {
             .first()
             .map(|error| (u32::from(error.location.start()), error.error.to_string()));
         Parsed {
-            tree: lower::lower(parsed.suite(), text.len()),
+            tree: lower::lower(parsed.suite(), text),
             error,
         }
     })
