@@ -40,6 +40,7 @@ mod callers;
 mod definitions;
 mod imports;
 mod inserts;
+mod pairs;
 mod placement;
 mod project;
 mod python;
