@@ -34,10 +34,16 @@
 //! mention it parsed (`python`, which alone knows the parser); `roots` says where a search for a binding starts and in
 //! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
 //! what names mean across files; `inserts` and `stores` collect what stores into it, `callers` who makes that happen,
-//! `ranking` puts it in order. `definitions` stands beside them, and `placement` finds sites again in edited text.
+//! `ranking` puts it in order. `definitions` stands beside them.
+//!
+//! Two ways lead from a site to edited text: `placement` from the checksums of lines that a dump keeps, `drift` from one
+//! text to the next, by the `anchors` of their statements. Both compare with `pairs`.
 
+mod anchors;
+mod bare;
 mod callers;
 mod definitions;
+mod drift;
 mod imports;
 mod inserts;
 mod pairs;
@@ -54,8 +60,11 @@ mod text;
 
 use std::sync::Arc;
 
+pub use anchors::Anchors;
+pub use drift::{Anchored, Drift};
 pub use placement::{LineMap, Placed, line_crc, place};
 pub use sources::{Problem, Sources};
+pub use text::decode_source;
 
 /// Gives the text of the program's files. The command line reads the disk; an editor lays its open documents over it.
 pub trait SourceFiles: Sync {

@@ -76,7 +76,8 @@ impl Pairs {
         }
     }
 
-    fn pair(&mut self, old: usize, new: usize, len: usize) {
+    /// Makes partners of `len` items each.
+    pub(crate) fn pair(&mut self, old: usize, new: usize, len: usize) {
         for step in 0..len {
             self.old_of_new[new + step] = u32::try_from(old + step).ok();
             self.new_of_old[old + step] = u32::try_from(new + step).ok();

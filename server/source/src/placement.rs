@@ -5,6 +5,7 @@
 
 use crate::Site;
 use crate::pairs::Pairs;
+use crate::text::lines;
 
 /// How a site of today's text stands to the text that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,27 +80,4 @@ fn follow(map: &[Option<u32>], line: u32) -> Option<u32> {
         .copied()
         .flatten()
         .map(|zero_based| zero_based + 1)
-}
-
-/// The lines of `text`, without their endings (`\n`, `\r\n`, `\r`).
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        match memchr::memchr2(b'\n', b'\r', rest) {
-            None => Some(std::mem::take(&mut rest)),
-            Some(end) => {
-                let line = &rest[..end];
-                let ending = if rest[end..].starts_with(b"\r\n") {
-                    2
-                } else {
-                    1
-                };
-                rest = &rest[end + ending..];
-                Some(line)
-            }
-        }
-    })
 }

@@ -74,6 +74,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Decoded {
     }
 }
 
+/// The text of a Python file, without a byte order mark: UTF-8, or Latin-1 and its kin where the first two lines declare
+/// that. What is no UTF-8 although it should be is replaced by U+FFFD. `None` for other encodings and for more than 32 MiB.
+///
+/// The columns of a [`Site`] count the code points of this text.
+#[must_use]
+pub fn decode_source(bytes: &[u8]) -> Option<String> {
+    Some(decode(bytes).text?.text)
+}
+
 /// The name in `coding: name` or `coding=name` of a comment in the first two lines.
 fn declared_encoding(bytes: &[u8]) -> Option<String> {
     for line in bytes.split(|&byte| byte == b'\n').take(2) {
@@ -99,7 +108,7 @@ fn declared_encoding(bytes: &[u8]) -> Option<String> {
 }
 
 impl Text {
-    fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         let bytes = text.as_bytes();
         let mut line_starts = vec![0];
         for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
@@ -115,6 +124,41 @@ impl Text {
     pub(crate) fn line(&self, offset: u32) -> u32 {
         u32::try_from(self.line_starts.partition_point(|&start| start <= offset))
             .unwrap_or(u32::MAX)
+    }
+
+    /// The bytes of a range, none where it does not lie in the text.
+    pub(crate) fn bytes(&self, span: Span) -> &[u8] {
+        let range = span.start as usize..span.end as usize;
+        self.text.as_bytes().get(range).unwrap_or_default()
+    }
+
+    /// The range of a line, counted from 0, with its line end.
+    pub(crate) fn line_span(&self, line: usize) -> Option<Span> {
+        let start = *self.line_starts.get(line)?;
+        let end = match self.line_starts.get(line + 1) {
+            Some(&next) => next,
+            None => u32::try_from(self.text.len()).ok()?,
+        };
+        Some(Span { start, end })
+    }
+
+    /// The range of a site, if the text has its lines. Columns behind the end of a line count as its end.
+    pub(crate) fn span(&self, site: &Site) -> Option<Span> {
+        let start = self.offset(site.line, site.column)?;
+        let end = self.offset(site.end_line, site.end_column)?;
+        (start <= end).then_some(Span { start, end })
+    }
+
+    fn offset(&self, line: u32, column: u32) -> Option<u32> {
+        let whole = self.line_span(usize::try_from(line.checked_sub(1)?).ok()?)?;
+        let (start, end) = (whole.start as usize, whole.end as usize);
+        let line = self.text.get(start..end)?.trim_end_matches(['\n', '\r']);
+        let before = usize::try_from(column.checked_sub(1)?).ok()?;
+        let within = line
+            .char_indices()
+            .nth(before)
+            .map_or(line.len(), |(at, _)| at);
+        u32::try_from(start + within).ok()
     }
 
     /// 1-based line and column of an offset; the column counts code points.
@@ -146,4 +190,27 @@ impl Text {
             end_column,
         }
     }
+}
+
+/// The lines of `text`, without their endings (`\n`, `\r\n`, `\r`).
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        match memchr::memchr2(b'\n', b'\r', rest) {
+            None => Some(std::mem::take(&mut rest)),
+            Some(end) => {
+                let line = &rest[..end];
+                let ending = if rest[end..].starts_with(b"\r\n") {
+                    2
+                } else {
+                    1
+                };
+                rest = &rest[end + ending..];
+                Some(line)
+            }
+        }
+    })
 }

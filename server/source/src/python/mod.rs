@@ -4,8 +4,10 @@ mod headers;
 mod lower;
 mod lower_expressions;
 mod nesting;
+mod outline;
 mod tree;
 
+pub(crate) use outline::{Definition, Outline, Statement};
 pub(crate) use tree::{
     Act, Argument, Binder, Deed, How, Import, Kids, Node, NodeId, ScopeId, ScopeKind, Sym, Tree,
 };
@@ -32,5 +34,17 @@ pub(crate) fn parse(text: &str) -> Result<Parsed, String> {
             tree: lower::lower(parsed.suite(), text),
             error,
         }
+    })
+}
+
+/// The outline of a module, and whether it is sound: a broken one gives what could be read of it.
+pub(crate) fn outline(text: &str) -> Result<(Outline, bool), String> {
+    nesting::with_room_for(text, || {
+        let parsed =
+            ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
+        (
+            outline::outline(parsed.suite(), text),
+            parsed.errors().is_empty(),
+        )
     })
 }

@@ -5,6 +5,7 @@
 mod aliases;
 mod callers;
 mod definitions;
+mod drift;
 mod fixture;
 mod placement;
 mod ranking;
