@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use heldby_heap::{Cancel, Heap, ObjectId};
-use heldby_retention::{Chains, RefcountAccount, Referrers};
+use heldby_retention::{Chains, Distances, RefcountAccount, Referrers};
 use heldby_tests::{pythons, succeed};
 use serde::Deserialize;
 
@@ -58,7 +58,8 @@ fn each_reference_is_named_and_no_other_is() {
             .map(|object| (heap.address(object), object))
             .collect();
         let chains = Chains::of(&heap, &Cancel::new()).unwrap();
-        let referrers = Referrers::new(&heap, &chains);
+        let distances = Distances::of(&heap, &chains);
+        let referrers = Referrers::new(&heap, &distances);
         let mut wrong = Vec::new();
         for &(address, ..) in &built.objects {
             let expected: BTreeSet<String> = built

@@ -9,7 +9,7 @@
 use std::process::Command;
 
 use heldby_heap::{Cancel, Heap, ObjectId};
-use heldby_retention::{Chains, Referrers, objects_at};
+use heldby_retention::{Chains, Distances, Referrers, objects_at};
 use heldby_tests::{pythons, succeed};
 
 fn object_at(heap: &Heap, address: u64) -> Option<ObjectId> {
@@ -57,7 +57,8 @@ fn every_way_of_holding_is_named() {
 
 fn wrong_paths(heap: &Heap, rows: &[(String, u64, Vec<String>)]) -> Vec<String> {
     let chains = Chains::of(heap, &Cancel::new()).unwrap();
-    let referrers = Referrers::new(heap, &chains);
+    let distances = Distances::of(heap, &chains);
+    let referrers = Referrers::new(heap, &distances);
     let mut wrong = Vec::new();
     for (way, address, expected) in rows {
         let Some(object) = object_at(heap, *address) else {

@@ -17,7 +17,7 @@ mod writer;
 
 pub use error::{DumpError, Problem};
 pub use header::{Header, ProcessKey};
-pub use reader::{Dump, read, read_header};
+pub use reader::{Dump, is_finished, read, read_header};
 pub use section::{Codec, MAJOR_VERSION, MAX_SECTION_BYTES, Tag};
 pub use source_files::SourceFile;
 pub use writer::{DumpWriter, WriteError};

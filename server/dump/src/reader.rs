@@ -8,7 +8,7 @@ use heldby_heap::{Cancel, Heap};
 
 use crate::pass_names::NamesPass;
 use crate::pass_references::{ReferencesPass, resolved};
-use crate::section::{MAGIC, PREAMBLE_BYTES, SectionReader};
+use crate::section::{END_BYTES, MAGIC, PREAMBLE_BYTES, SectionReader};
 use crate::{DumpError, Header, MAJOR_VERSION, Problem, SourceFile};
 
 /// A dump that was read.
@@ -96,6 +96,24 @@ pub fn read(path: &Path, cancel: &Cancel) -> Result<Dump, DumpError> {
         source_files,
         problems,
     })
+}
+
+/// Whether the file ends as a whole dump does: one that does not is damaged, or still being written.
+///
+/// # Errors
+/// [`DumpError`] when the file cannot be read, or is no dump.
+pub fn is_finished(path: &Path) -> Result<bool, DumpError> {
+    let mut sections = open(path)?;
+    let Some(offset) = sections.length().checked_sub(END_BYTES) else {
+        return Ok(false);
+    };
+    let section = sections
+        .section_at(offset)
+        .map_err(|source| DumpError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(section.is_ok_and(|section| &section.tag.0 == b"END "))
 }
 
 /// Reads only what the dump says about its process, from the front of the file.

@@ -15,6 +15,8 @@ pub(crate) const MINOR_VERSION: u16 = 1;
 pub(crate) const PREAMBLE_BYTES: u64 = 16;
 /// Bytes of a section's header.
 pub(crate) const HEADER_BYTES: u64 = 32;
+/// Bytes of the last section: its header, and two numbers.
+pub(crate) const END_BYTES: u64 = HEADER_BYTES + 16;
 /// Most bytes of a section's body, packed or not.
 pub const MAX_SECTION_BYTES: u64 = 256 << 20;
 
@@ -112,6 +114,11 @@ impl<R: Read + Seek> SectionReader<R> {
             length,
             packed: Vec::new(),
         }
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
     }
 
     /// The section that starts at `offset`; `Err(Ok(problem))` when there is no whole one.

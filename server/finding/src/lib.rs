@@ -1,6 +1,7 @@
 //! heldby-finding: joins what the heap says (retention) with what the text says (source) into findings: their identity,
 //! their ranking and their words.
 
+pub mod explanations;
 mod join;
 mod placing;
 pub mod words;

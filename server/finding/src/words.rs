@@ -295,7 +295,7 @@ fn empty_or_bound(type_name: &str) -> String {
 
 /// What was gained from dump to dump: `+4 a dump` where it is always the same, else the numbers themselves. Where only the
 /// size rises, the sizes.
-fn gain(finding: &Finding) -> Option<String> {
+pub fn gain(finding: &Finding) -> Option<String> {
     let growth = &finding.growth;
     if let [first, .., last] = growth.counts.as_slice()
         && last > first

@@ -192,15 +192,38 @@ fn holder(holder: &Holder) -> HolderRow<'_> {
 }
 
 fn store(store: &StorePlace) -> StoreRow<'_> {
-    let role = match store.role {
+    StoreRow {
+        place: place(&store.place),
+        role: role(store.role),
+    }
+}
+
+/// A role, as programs read it.
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
         Role::Store => "store",
         Role::Caller => "caller",
         Role::Call => "call",
         Role::Raise => "raise",
-    };
-    StoreRow {
-        place: place(&store.place),
-        role,
+    }
+}
+
+/// Evidence, as programs read it.
+pub(crate) fn evidence(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Observed => "observed",
+        Evidence::Confirmed => "confirmed",
+        Evidence::Inferred => "inferred",
+    }
+}
+
+/// A placement, as programs read it.
+pub(crate) fn placement(placement: Placement) -> &'static str {
+    match placement {
+        Placement::Exact => "exact",
+        Placement::Moved => "moved",
+        Placement::Changed => "changed",
+        Placement::Lost => "lost",
     }
 }
 
@@ -213,16 +236,7 @@ fn place(place: &Place) -> PlaceRow<'_> {
             end_line: range.end_line,
             end_column: range.end_column,
         }),
-        evidence: match place.evidence {
-            Evidence::Observed => "observed",
-            Evidence::Confirmed => "confirmed",
-            Evidence::Inferred => "inferred",
-        },
-        placement: match place.placement {
-            Placement::Exact => "exact",
-            Placement::Moved => "moved",
-            Placement::Changed => "changed",
-            Placement::Lost => "lost",
-        },
+        evidence: evidence(place.evidence),
+        placement: placement(place.placement),
     }
 }

@@ -37,7 +37,7 @@ pub use located::{PathError, objects_at};
 pub use patterns::{Pattern, PatternId, Patterns, Step};
 pub use refcounts::RefcountAccount;
 pub use referrers::{
-    Breadth, Paths, Referrer, ReferrerKind, ReferrerNode, ReferrerTree, Referrers,
+    Breadth, Distances, Paths, Referrer, ReferrerKind, ReferrerNode, ReferrerTree, Referrers,
     ReferrersOfObject, TreeLimits,
 };
 pub use territory::{Territories, Territory};

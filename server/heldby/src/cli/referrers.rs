@@ -8,7 +8,7 @@ use heldby_heap::Cancel;
 use heldby_retention::Breadth;
 
 use super::progress::Progress;
-use crate::referrers::{Limits, Wanted, answer, to_dot, to_json, to_text};
+use crate::referrers::{Asked, Limits, Wanted, to_dot, to_json, to_text};
 
 /// Say who references an object: by name, up to the roots
 #[derive(Debug, clap::Args)]
@@ -94,7 +94,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Format::Json => Breadth::Everything,
         Format::Text | Format::Dot => Breadth::TowardsRoots,
     };
-    let answer = answer(&dump, &wanted, limits, breadth)?;
+    let asked = Asked::new(&dump.heap, &Cancel::new())?;
+    let answer = asked.answer(&wanted, limits, breadth)?;
     progress.clear();
     let text = match arguments.format {
         Format::Text => to_text(&answer),

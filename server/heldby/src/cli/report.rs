@@ -8,7 +8,8 @@ use heldby_finding::Severity;
 
 use super::WARNINGS_FOUND;
 use super::progress::Progress;
-use crate::analysis::{ReportOptions, analyse};
+use crate::analysis::analyse;
+use crate::disk::SourceFolders;
 use crate::{report_json, report_text};
 
 /// Say what grows in a series of dumps, and which lines keep it
@@ -61,12 +62,12 @@ fn parse_map(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let paths = dump_files(&arguments.dumps)?;
-    let options = ReportOptions {
-        root: arguments.root.clone(),
+    let folders = SourceFolders {
+        roots: arguments.root.iter().cloned().collect(),
         maps: arguments.maps.clone(),
     };
     let progress = Progress::new();
-    let reports = analyse(&paths, &options, &|message| progress.say(message))?;
+    let reports = analyse(&paths, &folders, &|message| progress.say(message))?;
     progress.clear();
     let text = match arguments.format {
         Format::Json => report_json::to_json(&reports)? + "\n",

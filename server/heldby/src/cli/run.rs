@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result};
 use heldby_capture::{Launch, Settings};
 
 use super::signals::Program;
-use crate::analysis::{ReportOptions, analyse};
+use crate::analysis::analyse;
+use crate::disk::SourceFolders;
 use crate::report_text;
 
 /// Run a Python program, dump its heap as it goes, then report
@@ -97,7 +98,7 @@ fn report(folder: &Path, processes: &[PathBuf], joined: usize) -> Result<()> {
     let mut reports = Vec::new();
     // Folder by folder: a process that turned into another program (`exec`) has two, and they are no series.
     for paths in &dumps {
-        match analyse(paths, &ReportOptions::default(), &|_| {}) {
+        match analyse(paths, &SourceFolders::default(), &|_| {}) {
             Ok(found) => reports.extend(found),
             Err(error) => super::complain(&error),
         }

@@ -37,7 +37,7 @@ pub(crate) fn to_dot(answer: &Answer<'_>) -> String {
             "{}\n{}\nretains {}",
             type_of(heap, of.object),
             id(heap, of.object),
-            words::bytes(retained(heap, &answer.dominators, of.object))
+            words::bytes(retained(heap, answer.dominators, of.object))
         );
         let style = "shape=box, style=\"filled,bold\", fillcolor=\"#ffe0b3\"";
         let target = *nodes.entry(Key::Object(of.object)).or_insert_with(|| {
@@ -130,7 +130,7 @@ fn drawn(heap: &Heap, answer: &Answer<'_>, referrer: &Referrer) -> Node {
                 "{}\n{}\nretains {}",
                 type_of(heap, owner),
                 id(heap, owner),
-                words::bytes(retained(heap, &answer.dominators, owner))
+                words::bytes(retained(heap, answer.dominators, owner))
             ),
             style: "shape=box",
         },

@@ -77,7 +77,7 @@ pub(crate) fn to_json(answer: &Answer<'_>) -> serde_json::Result<String> {
         id: id(heap, of.object),
         type_name: type_of(heap, of.object),
         shallow: heap.shallow_bytes(of.object),
-        retained: retained(heap, &answer.dominators, of.object),
+        retained: retained(heap, answer.dominators, of.object),
         reachable: of.is_reachable,
         refcount: of.refcount.map(|account| RefcountRow {
             total: account.total,

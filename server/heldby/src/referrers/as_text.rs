@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use heldby_finding::words;
 use heldby_heap::{Heap, IMMORTAL_REFCOUNT, ObjectId};
-use heldby_retention::{Referrer, ReferrerKind, ReferrerTree};
+use heldby_retention::{Dominators, Referrer, ReferrerKind, ReferrerTree};
 
 use super::{Answer, ObjectAnswer, id, retained, type_of};
 use crate::refcount_words;
@@ -31,7 +31,7 @@ pub(crate) fn to_text(answer: &Answer<'_>) -> String {
         .iter()
         .filter(|of| held_at.insert(of.paths.paths.first().map(|path| varying(path))));
     for (told, of) in distinct.enumerate() {
-        let of_object = object_lines(answer, of);
+        let of_object = object_lines(answer.heap, answer.dominators, of);
         let room = MOST_LINES.saturating_sub(lines.len() + 2);
         if told > 0 && of_object.len() > room {
             break;
@@ -148,14 +148,20 @@ fn end_of_text(key: &str, quote: char) -> usize {
     key.len()
 }
 
-fn object_lines(answer: &Answer<'_>, of: &ObjectAnswer) -> Vec<String> {
-    let heap = answer.heap;
+/// What is told of one object.
+pub(crate) fn object_text(heap: &Heap, dominators: &Dominators, of: &ObjectAnswer) -> String {
+    object_lines(heap, dominators, of)
+        .join("\n")
+        .replace(HEADLINE, "")
+}
+
+fn object_lines(heap: &Heap, dominators: &Dominators, of: &ObjectAnswer) -> Vec<String> {
     let mut lines = vec![format!(
         "{HEADLINE}{} at {}: {}, retains {}",
         type_of(heap, of.object),
         id(heap, of.object),
         words::bytes(heap.shallow_bytes(of.object)),
-        words::bytes(retained(heap, &answer.dominators, of.object)),
+        words::bytes(retained(heap, dominators, of.object)),
     )];
     let is_immortal = heap.refcount(of.object) == IMMORTAL_REFCOUNT;
     lines.extend(

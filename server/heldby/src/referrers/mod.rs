@@ -5,16 +5,15 @@ mod as_json;
 mod as_text;
 
 use anyhow::{Context as _, bail};
-use heldby_dump::Dump;
-use heldby_heap::{Cancel, Heap, ObjectId};
+use heldby_heap::{Cancel, Cancelled, Heap, ObjectId};
 use heldby_retention::{
-    Breadth, Chains, Dominators, Paths, RefcountAccount, ReferrerTree, Referrers, TreeLimits,
-    objects_at,
+    Breadth, Chains, Distances, Dominators, Paths, RefcountAccount, ReferrerTree, Referrers,
+    TreeLimits, objects_at,
 };
 
 pub(crate) use as_dot::to_dot;
 pub(crate) use as_json::to_json;
-pub(crate) use as_text::to_text;
+pub(crate) use as_text::{object_text, to_text};
 
 /// So many nodes a tree may have, whatever was asked for.
 const MOST_NODES: usize = 5_000;
@@ -43,7 +42,7 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) heap: &'a Heap,
-    pub(crate) dominators: Dominators,
+    pub(crate) dominators: &'a Dominators,
     /// How many objects were found.
     pub(crate) found: usize,
     /// The ones that are told of, those that retain most first.
@@ -60,26 +59,65 @@ pub(crate) struct ObjectAnswer {
     pub(crate) tree: ReferrerTree,
 }
 
-/// Answers who references the wanted objects of a dump.
+/// A heap, with what it takes to answer who references what.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    heap: &'a Heap,
+    dominators: Dominators,
+    distances: Distances,
+}
+
+impl<'a> Asked<'a> {
+    /// Computes it.
+    pub(crate) fn new(heap: &'a Heap, cancel: &Cancel) -> Result<Self, Cancelled> {
+        let dominators = Dominators::of(heap, cancel)?;
+        let chains = Chains::of(heap, cancel)?;
+        let distances = Distances::of(heap, &chains);
+        Ok(Self {
+            heap,
+            dominators,
+            distances,
+        })
+    }
+
+    /// Answers who references the wanted objects.
+    ///
+    /// # Errors
+    /// When there is no such object.
+    pub(crate) fn answer(
+        &self,
+        wanted: &Wanted,
+        limits: Limits,
+        breadth: Breadth,
+    ) -> anyhow::Result<Answer<'_>> {
+        answer(
+            self.heap,
+            &self.dominators,
+            &self.distances,
+            wanted,
+            limits,
+            breadth,
+        )
+    }
+}
+
+/// Answers who references the wanted objects of a heap.
 ///
 /// # Errors
 /// When there is no such object.
 pub(crate) fn answer<'a>(
-    dump: &'a Dump,
+    heap: &'a Heap,
+    dominators: &'a Dominators,
+    distances: &Distances,
     wanted: &Wanted,
     limits: Limits,
     breadth: Breadth,
 ) -> anyhow::Result<Answer<'a>> {
-    let heap = &dump.heap;
     let mut objects = objects(heap, wanted)?;
-    let cancel = Cancel::new();
-    let dominators = Dominators::of(heap, &cancel)?;
-    let chains = Chains::of(heap, &cancel)?;
-    let referrers = Referrers::new(heap, &chains);
-    drop(chains);
+    let referrers = Referrers::new(heap, distances);
     objects.sort_by_key(|object| {
         (
-            std::cmp::Reverse(retained(heap, &dominators, *object)),
+            std::cmp::Reverse(retained(heap, dominators, *object)),
             *object,
         )
     });
@@ -118,7 +156,7 @@ pub(crate) fn retained(heap: &Heap, dominators: &Dominators, object: ObjectId) -
     }
 }
 
-fn objects(heap: &Heap, wanted: &Wanted) -> anyhow::Result<Vec<ObjectId>> {
+pub(crate) fn objects(heap: &Heap, wanted: &Wanted) -> anyhow::Result<Vec<ObjectId>> {
     match wanted {
         Wanted::AtPath(path) => Ok(objects_at(heap, path)?),
         Wanted::At(address) => {

@@ -50,13 +50,16 @@ pub struct ReferrersOfObject {
 #[derive(Debug)]
 pub struct Referrers<'a> {
     heap: &'a Heap,
-    /// Price of the best chain from a root, by object.
-    distances: Vec<u32>,
+    distances: &'a Distances,
 }
 
-impl<'a> Referrers<'a> {
-    /// One pass over the objects: 4 bytes an object. The first question makes the heap's reversed rows.
-    pub fn new(heap: &'a Heap, chains: &Chains) -> Self {
+/// Price of the best chain from a root, by object: 4 bytes an object.
+#[derive(Debug)]
+pub struct Distances(Vec<u32>);
+
+impl Distances {
+    /// One pass over the objects.
+    pub fn of(heap: &Heap, chains: &Chains) -> Self {
         let mut distances = vec![UNREACHABLE; heap.len()];
         distances[0] = 0;
         for object in chains.order() {
@@ -65,6 +68,13 @@ impl<'a> Referrers<'a> {
                     distances[referrer.index()].saturating_add(price(label));
             }
         }
+        Self(distances)
+    }
+}
+
+impl<'a> Referrers<'a> {
+    /// The first question makes the heap's reversed rows.
+    pub fn new(heap: &'a Heap, distances: &'a Distances) -> Self {
         Self { heap, distances }
     }
 
@@ -80,6 +90,7 @@ impl<'a> Referrers<'a> {
 
     fn distance(&self, object: ObjectId) -> u32 {
         self.distances
+            .0
             .get(object.index())
             .copied()
             .unwrap_or(UNREACHABLE)

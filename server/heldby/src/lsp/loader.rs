@@ -1,0 +1,237 @@
+//! The one task that reads dumps: takes orders one after the other, works aside, and puts what it made where everybody sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heldby_heap::{Cancel, Cancelled};
+use tokio::sync::{mpsc, oneshot};
+use tower_lsp::ls_types::{
+    MessageType, NumberOrString, ProgressParams, ProgressParamsValue, WorkDoneProgress,
+    WorkDoneProgressBegin, WorkDoneProgressEnd, WorkDoneProgressReport, notification::Progress,
+};
+
+use super::library::{Library, Loaded, SourceAccess};
+use super::session::Session;
+
+/// What the loader is to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Read dumps.
+    Load {
+        paths: Vec<PathBuf>,
+        /// Where to report progress; the server makes a token of its own without one.
+        token: Option<NumberOrString>,
+        cancel: Cancel,
+        done: Option<oneshot::Sender<Result<Vec<Loaded>, Failure>>>,
+    },
+    /// Forget dumps; all when none is named.
+    Unload {
+        paths: Vec<PathBuf>,
+        done: oneshot::Sender<Result<usize, Failure>>,
+    },
+    /// Show one series.
+    Pick {
+        id: String,
+        done: oneshot::Sender<bool>,
+    },
+    /// Find the sites again.
+    Refind,
+}
+
+/// Why the loader did not do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("cancelled")]
+    Cancelled,
+    #[error("heldby failed inside; its log says where")]
+    Inside,
+}
+
+impl From<Cancelled> for Failure {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+/// A client that does not answer is not waited for longer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Works until nobody orders any more.
+pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let mut library = Library::default();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Load {
+                paths,
+                token,
+                cancel,
+                done,
+            } => {
+                let count = paths.len();
+                let (steps, task) = report(&session, token, &cancel, count).await;
+                let access = access(&session);
+                let work = move |library: &mut Library| {
+                    library.load(&paths, &access, &cancel, &|step| {
+                        // Nobody listens to the progress of a client that has none.
+                        let _ = steps.send(step.to_owned());
+                    })
+                };
+                let result = aside(&mut library, work).await;
+                if let Some(task) = task {
+                    // It ends when the last step was told.
+                    let _ = task.await;
+                }
+                publish(&session, &library).await;
+                let quiet = done.is_none();
+                if quiet && let Ok(loaded) = &result {
+                    complain(&session, loaded).await;
+                }
+                if let Some(done) = done {
+                    let _ = done.send(result);
+                }
+            }
+            Order::Unload { paths, done } => {
+                let access = access(&session);
+                let work = move |library: &mut Library| {
+                    library.unload(&paths, &access, &Cancel::new(), &|_| {})
+                };
+                let result = aside(&mut library, work).await;
+                publish(&session, &library).await;
+                let _ = done.send(result);
+            }
+            Order::Pick { id, done } => {
+                let access = access(&session);
+                let work = move |library: &mut Library| {
+                    let known = library.pick(&id);
+                    library.show(&access, &Cancel::new(), &|_| {})?;
+                    Ok(known)
+                };
+                let known = aside(&mut library, work).await.unwrap_or(false);
+                publish(&session, &library).await;
+                let _ = done.send(known);
+            }
+            Order::Refind => {
+                let access = access(&session);
+                let work = move |library: &mut Library| {
+                    library.forget_views();
+                    library.show(&access, &Cancel::new(), &|_| {})
+                };
+                // A failure is logged where it happens; the next order starts afresh.
+                let _ = aside(&mut library, work).await;
+                publish(&session, &library).await;
+            }
+        }
+    }
+}
+
+/// Works on the library where the editor is not kept waiting. A panic costs the library, not the server: the dumps are on disk.
+async fn aside<T: Send + 'static>(
+    library: &mut Library,
+    work: impl FnOnce(&mut Library) -> Result<T, Cancelled> + Send + 'static,
+) -> Result<T, Failure> {
+    let mut taken = std::mem::take(library);
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work(&mut taken);
+        (taken, result)
+    });
+    match done.await {
+        Ok((back, result)) => {
+            *library = back;
+            result.map_err(Failure::from)
+        }
+        Err(failure) => {
+            tracing::error!("reading dumps failed: {failure}; all of them are unloaded");
+            Err(Failure::Inside)
+        }
+    }
+}
+
+fn access(session: &Arc<Session>) -> SourceAccess {
+    let documents = session.documents.current();
+    SourceAccess {
+        folders: session.configuration().source_folders(),
+        open: Arc::new(move |path| {
+            let document = documents.of_file(&super::uris::file_key(path))?;
+            Some(Arc::from(document.text.lines.text().as_bytes()))
+        }),
+    }
+}
+
+async fn publish(session: &Arc<Session>, library: &Library) {
+    session.show(library.shown());
+    session.publish_now().await;
+}
+
+/// Says what is wrong with dumps that nobody asked for by a command.
+async fn complain(session: &Session, loaded: &[Loaded]) {
+    for dump in loaded {
+        if let Err(reason) = &dump.outcome {
+            let message = format!("heldby: {} cannot be read: {reason}", dump.path.display());
+            session
+                .client
+                .show_message(MessageType::WARNING, message)
+                .await;
+        }
+    }
+}
+
+type Steps = mpsc::UnboundedSender<String>;
+
+/// Tells the client about each step, until the sender is dropped.
+async fn report(
+    session: &Arc<Session>,
+    token: Option<NumberOrString>,
+    cancel: &Cancel,
+    count: usize,
+) -> (Steps, Option<tokio::task::JoinHandle<()>>) {
+    let (steps, mut told) = mpsc::unbounded_channel::<String>();
+    let token = match token {
+        Some(token) => Some(token),
+        None if session.abilities().progress => {
+            let token = session.new_token();
+            let created = session.client.create_work_done_progress(token.clone());
+            match tokio::time::timeout(ANSWER, created).await {
+                Ok(Ok(())) => Some(token),
+                _ => None,
+            }
+        }
+        None => None,
+    };
+    let Some(token) = token else {
+        return (steps, None);
+    };
+    session.remember_token(token.clone(), cancel.clone());
+    let session = Arc::clone(session);
+    let task = tokio::spawn(async move {
+        let send = |value| {
+            session
+                .client
+                .send_notification::<Progress>(ProgressParams {
+                    token: token.clone(),
+                    value: ProgressParamsValue::WorkDone(value),
+                })
+        };
+        send(WorkDoneProgress::Begin(WorkDoneProgressBegin {
+            title: format!(
+                "heldby: loading {count} {}",
+                if count == 1 { "dump" } else { "dumps" }
+            ),
+            cancellable: Some(true),
+            message: None,
+            percentage: None,
+        }))
+        .await;
+        while let Some(step) = told.recv().await {
+            send(WorkDoneProgress::Report(WorkDoneProgressReport {
+                cancellable: Some(true),
+                message: Some(step),
+                percentage: None,
+            }))
+            .await;
+        }
+        send(WorkDoneProgress::End(WorkDoneProgressEnd { message: None })).await;
+        session.forget_token(&token);
+    });
+    (steps, Some(task))
+}
