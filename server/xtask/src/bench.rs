@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::drift;
 use crate::peers;
 use crate::process;
 use crate::python::{self, Interpreter};
@@ -28,9 +29,21 @@ pub(crate) struct Options {
     /// Measure the agent on each Python at hand, and write the table into the README
     #[arg(long, conflicts_with = "python")]
     interpreters: bool,
+    /// Measure how well sites are found again in edited text: from one Python's standard library to another's
+    #[arg(long, conflicts_with_all = ["python", "peers", "interpreters"])]
+    drift: bool,
+    /// The Python whose library is the older text [default: 3.11 if it is there]
+    #[arg(long, value_name = "PROGRAM", requires = "drift")]
+    from: Option<PathBuf>,
+    /// The Python whose library is the newer text [default: 3.12 if it is there]
+    #[arg(long, value_name = "PROGRAM", requires = "drift")]
+    to: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.drift {
+        return drift::run(options.from.as_deref(), options.to.as_deref());
+    }
     anyhow::ensure!(cfg!(unix), "the figures can only be measured on Unix");
     let interpreter = match &options.python {
         Some(program) => Interpreter::at(program)

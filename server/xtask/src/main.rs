@@ -8,6 +8,7 @@
 mod bench;
 mod debian_pythons;
 mod demo;
+mod drift;
 mod peers;
 mod process;
 mod python;
