@@ -2,20 +2,14 @@
 //!
 //! In: the [`Anchors`] of both texts. Out: for a [`Site`] of the older text an [`Anchored`] one of the newer.
 //!
-//! Each statement of the older text gets at most one partner, and no two get the same. First come the statements that
-//! the diff pairs by their anchors: those have the same surroundings. What is left is paired by anchor alone, in order,
-//! which finds what was moved past something else. Last come definitions that were renamed: an old name that is gone
-//! goes with a new one that was not there if most of what stood below it stands there. Where a text is broken the parser may
-//! have lost what is there to be seen, so that the diff of lines decides.
+//! `partners` says which statement is which. Where a text is broken the parser may have lost what is there to be seen,
+//! so that what has no partner goes by the diff of lines.
 
-use std::cmp::Reverse;
-use std::collections::VecDeque;
 use std::sync::OnceLock;
-
-use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::anchors::{Anchors, hash};
 use crate::pairs::Pairs;
+use crate::partners::Partners;
 use crate::text::{Span, lines};
 use crate::{Site, bare};
 
@@ -37,9 +31,7 @@ pub enum Anchored {
 pub struct Drift<'a> {
     old: &'a Anchors,
     new: &'a Anchors,
-    statements: Pairs,
-    /// For each old definition the new one.
-    definitions: Vec<Option<u32>>,
+    partners: Partners,
     /// The diff of lines without their indentation, made when it is needed.
     lines: OnceLock<Pairs>,
 }
@@ -48,15 +40,10 @@ impl<'a> Drift<'a> {
     /// Compares the texts. That takes well below a millisecond where little was edited.
     #[must_use]
     pub fn between(old: &'a Anchors, new: &'a Anchors) -> Self {
-        let mut statements = Pairs::between(&old.anchors, &new.anchors);
-        in_order(&mut statements, &old.anchors, &new.anchors);
-        renamed(&mut statements, old, new);
-        let definitions = definitions(&statements, old, new);
         Self {
             old,
             new,
-            statements,
-            definitions,
+            partners: Partners::between(old, new),
             lines: OnceLock::new(),
         }
     }
@@ -106,7 +93,13 @@ impl<'a> Drift<'a> {
             return self.by_lines(span);
         };
         let old = self.old.statement(index)?.span;
-        let partner = self.statements.new_of_old.get(index).copied().flatten();
+        let partner = self
+            .partners
+            .statements
+            .new_of_old
+            .get(index)
+            .copied()
+            .flatten();
         let new = match partner {
             Some(partner) => self.new.statement(partner as usize)?.span,
             None if self.old.sound && self.new.sound => return None,
@@ -166,7 +159,14 @@ impl<'a> Drift<'a> {
 
     /// Whether a place belongs to a statement that has another partner than the one of the older place.
     fn is_taken(&self, old: Span, new: Span) -> bool {
-        let partner = |at: usize| self.statements.old_of_new.get(at).copied().flatten();
+        let partner = |at: usize| {
+            self.partners
+                .statements
+                .old_of_new
+                .get(at)
+                .copied()
+                .flatten()
+        };
         let taken_by = self.new.covering(new).and_then(partner);
         taken_by.is_some_and(|other| self.old.covering(old) != Some(other as usize))
     }
@@ -181,7 +181,13 @@ impl<'a> Drift<'a> {
         let mut around = std::iter::successors(Some(innermost), parent);
         around.find_map(|at| {
             let old = self.old.definition(at).filter(|old| old.parent.is_some())?;
-            match self.definitions.get(at as usize).copied().flatten() {
+            match self
+                .partners
+                .definitions
+                .get(at as usize)
+                .copied()
+                .flatten()
+            {
                 Some(partner) => Some(self.new.definition(partner)?.header),
                 None if self.old.sound && self.new.sound => None,
                 None => self.by_lines(old.header),
@@ -195,151 +201,6 @@ fn after_indentation(of: &Anchors, line: usize) -> Option<u32> {
     let line = of.text.line_span(line)?;
     let indentation = bare::indentation(of.text.bytes(line));
     Some(line.start + u32::try_from(indentation).ok()?)
-}
-
-/// Pairs what has no partner yet and has the same key, the first with the first, the second with the second.
-fn in_order<T: Copy + Eq + std::hash::Hash>(pairs: &mut Pairs, old: &[T], new: &[T]) {
-    let mut waiting: FxHashMap<T, VecDeque<usize>> = FxHashMap::default();
-    for (at, key) in new.iter().enumerate() {
-        if pairs.old_of_new[at].is_none() {
-            waiting.entry(*key).or_default().push_back(at);
-        }
-    }
-    for (at, key) in old.iter().enumerate() {
-        if pairs.new_of_old[at].is_none()
-            && let Some(partner) = waiting.get_mut(key).and_then(VecDeque::pop_front)
-        {
-            pairs.pair(at, partner, 1);
-        }
-    }
-}
-
-/// Pairs the statements of definitions that have another name now.
-fn renamed(pairs: &mut Pairs, old: &Anchors, new: &Anchors) {
-    let (old_names, new_names) = (names(old), names(new));
-    let gone = |at: u32| {
-        old.definition(at)
-            .is_some_and(|one| !new_names.contains(&*one.qualname))
-    };
-    let fresh = |at: u32| {
-        new.definition(at)
-            .is_some_and(|one| !old_names.contains(&*one.qualname))
-    };
-    let old_around: Vec<u32> = old.enclosing().collect();
-    let new_around: Vec<u32> = new.enclosing().collect();
-    let left = |around: &[u32], partners: &[Option<u32>], wanted: &dyn Fn(u32) -> bool| {
-        let all = 0..around.len();
-        let left = all.filter(|&at| partners[at].is_none() && wanted(around[at]));
-        left.collect::<Vec<usize>>()
-    };
-    let left_old = left(&old_around, &pairs.new_of_old, &gone);
-    let left_new = left(&new_around, &pairs.old_of_new, &fresh);
-    if left_old.is_empty() || left_new.is_empty() {
-        return;
-    }
-
-    let contents = |of: &Anchors, left: &[usize]| -> Vec<u64> {
-        left.iter().map(|&at| of.contents[at]).collect()
-    };
-    let candidates = Pairs::between(&contents(old, &left_old), &contents(new, &left_new));
-    let mut votes: FxHashMap<(u32, u32), usize> = FxHashMap::default();
-    for (&at, partner) in left_old.iter().zip(&candidates.new_of_old) {
-        if let Some(partner) = partner {
-            let partner = left_new[*partner as usize];
-            *votes
-                .entry((old_around[at], new_around[partner]))
-                .or_default() += 1;
-        }
-    }
-    let mut sizes: FxHashMap<u32, usize> = FxHashMap::default();
-    for &definition in &old_around {
-        *sizes.entry(definition).or_default() += 1;
-    }
-    let mut successors = elected(&votes);
-    successors.retain(|&was, is| {
-        let kept = 2 * votes.get(&(was, *is)).copied().unwrap_or_default();
-        let size = sizes.get(&was).copied().unwrap_or_default();
-        kept > size || kept == size && same_surroundings(pairs, (old, was), (new, *is))
-    });
-
-    // As if they had their new name: again in order, so that nothing is paired with what another definition has now.
-    let mut old_keys: Vec<Option<(u32, u64)>> = vec![None; old_around.len()];
-    for &at in &left_old {
-        let successor = successors.get(&old_around[at]);
-        old_keys[at] = successor.map(|&is| (is, old.contents[at]));
-    }
-    let key = |(&is, &content): (&u32, &u64)| Some((is, content));
-    let new_keys: Vec<_> = new_around.iter().zip(&new.contents).map(key).collect();
-    in_order(pairs, &old_keys, &new_keys);
-}
-
-fn names(of: &Anchors) -> FxHashSet<&str> {
-    of.definitions()
-        .iter()
-        .map(|definition| &*definition.qualname)
-        .collect()
-}
-
-/// Whether the statement before two definitions, or the one after them, is the same.
-fn same_surroundings(
-    pairs: &Pairs,
-    (old, was): (&Anchors, u32),
-    (new, is): (&Anchors, u32),
-) -> bool {
-    let (Some(was), Some(is)) = (old.definition(was), new.definition(is)) else {
-        return false;
-    };
-    let partner = |at: usize| pairs.new_of_old.get(at).copied().flatten();
-    let before = match (
-        old.from(was.whole.start).checked_sub(1),
-        new.from(is.whole.start).checked_sub(1),
-    ) {
-        (None, None) => true,
-        (Some(old), Some(new)) => partner(old).is_some_and(|partner| partner as usize == new),
-        _ => false,
-    };
-    let (old_after, new_after) = (old.from(was.whole.end), new.from(is.whole.end));
-    let at_ends = old_after == old.contents.len() && new_after == new.contents.len();
-    before || at_ends || partner(old_after).is_some_and(|partner| partner as usize == new_after)
-}
-
-/// For each old definition the new one: where its statements went, or else the one of its name.
-fn definitions(pairs: &Pairs, old: &Anchors, new: &Anchors) -> Vec<Option<u32>> {
-    let new_around: Vec<u32> = new.enclosing().collect();
-    let mut votes: FxHashMap<(u32, u32), usize> = FxHashMap::default();
-    for (around, partner) in old.enclosing().zip(&pairs.new_of_old) {
-        if let Some(partner) = partner {
-            *votes
-                .entry((around, new_around[*partner as usize]))
-                .or_default() += 1;
-        }
-    }
-    let successors = elected(&votes);
-    let mut by_name: FxHashMap<&str, u32> = FxHashMap::default();
-    for (at, definition) in (0..).zip(new.definitions()) {
-        by_name.entry(&definition.qualname).or_insert(at);
-    }
-    (0..)
-        .zip(old.definitions())
-        .map(|(at, definition)| {
-            let successor = successors.get(&at);
-            successor
-                .or_else(|| by_name.get(&*definition.qualname))
-                .copied()
-        })
-        .collect()
-}
-
-/// For each old definition the new one with most votes; of several the first.
-fn elected(votes: &FxHashMap<(u32, u32), usize>) -> FxHashMap<u32, u32> {
-    let mut best: FxHashMap<u32, (usize, Reverse<u32>)> = FxHashMap::default();
-    for (&(was, is), &count) in votes {
-        let most = best.entry(was).or_insert((count, Reverse(is)));
-        *most = (*most).max((count, Reverse(is)));
-    }
-    best.into_iter()
-        .map(|(was, (_, Reverse(is)))| (was, is))
-        .collect()
 }
 
 fn same_but_for_line_ends(old: &[u8], new: &[u8]) -> bool {

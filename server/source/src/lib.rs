@@ -37,7 +37,7 @@
 //! `ranking` puts it in order. `definitions` stands beside them.
 //!
 //! Two ways lead from a site to edited text: `placement` from the checksums of lines that a dump keeps, `drift` from one
-//! text to the next, by the `anchors` of their statements. Both compare with `pairs`.
+//! text to the next, by the `anchors` of their statements, which `partners` brings together. Both compare with `pairs`.
 
 mod anchors;
 mod bare;
@@ -47,6 +47,7 @@ mod drift;
 mod imports;
 mod inserts;
 mod pairs;
+mod partners;
 mod placement;
 mod project;
 mod python;

@@ -27,8 +27,11 @@ const SKIPPED: [&str; 8] = [
     "turtledemo",
 ];
 
-/// The least share of the sites whose statement still is there that must be found on it, in percent.
-const LEAST_FOUND: f64 = 99.5;
+/// The least share of the sites that must be found on the same statement from 3.11 to 3.12, in percent.
+const LEAST_FOUND: f64 = 95.0;
+
+/// The least share of those whose statement still is there, below the same name, that must be found on it, in percent.
+const LEAST_FOUND_OF_THERE: f64 = 99.5;
 
 /// Each file's time is the best of so many runs: what disturbs a run only makes it slower.
 const RUNS: usize = 3;
@@ -74,13 +77,13 @@ pub(crate) fn run(old: Option<&Path>, new: Option<&Path>) -> Result<()> {
         tally.exact_elsewhere
     );
     anyhow::ensure!(
-        tally.moved_to_other_text == 0,
+        tally.moved_elsewhere == 0,
         "{} sites are said to have moved to where another text is",
-        tally.moved_to_other_text
+        tally.moved_elsewhere
     );
     anyhow::ensure!(
-        share(tally.found(), tally.there) >= LEAST_FOUND,
-        "fewer than {LEAST_FOUND} % of the sites whose statement is there are on it"
+        share(tally.exact + tally.moved, tally.there) >= LEAST_FOUND_OF_THERE,
+        "fewer than {LEAST_FOUND_OF_THERE} % of the sites whose statement is there are on it"
     );
     Ok(())
 }
@@ -141,10 +144,10 @@ struct Tally {
     there: usize,
     exact: usize,
     moved: usize,
+    /// Exact or moved, to the same text below another name: the definition was renamed, or the code moved out of it.
+    below_another_name: usize,
     exact_elsewhere: usize,
-    /// The same text, below another name.
     moved_elsewhere: usize,
-    moved_to_other_text: usize,
     changed: usize,
     lost: usize,
     /// From the new text's bytes to all sites.
@@ -203,15 +206,18 @@ impl Tally {
         for ((name, site), placed) in sites.iter().zip(&placed) {
             let same = |place: &Site| {
                 let text = old_text.bare(site) == new_text.bare(place);
-                (text, text && names.get(place) == Some(name))
+                (text, names.get(place) == Some(name))
             };
             match placed {
-                Anchored::Exact(place) if same(place).1 && place == site => self.exact += 1,
-                Anchored::Exact(_) => self.exact_elsewhere += 1,
+                Anchored::Exact(place) => match same(place) {
+                    (true, true) if place == site => self.exact += 1,
+                    (true, false) if place == site => self.below_another_name += 1,
+                    _ => self.exact_elsewhere += 1,
+                },
                 Anchored::Moved(place) => match same(place) {
-                    (_, true) => self.moved += 1,
-                    (true, false) => self.moved_elsewhere += 1,
-                    (false, false) => self.moved_to_other_text += 1,
+                    (true, true) => self.moved += 1,
+                    (true, false) => self.below_another_name += 1,
+                    (false, _) => self.moved_elsewhere += 1,
                 },
                 Anchored::Changed(_) => self.changed += 1,
                 Anchored::Lost => self.lost += 1,
@@ -220,7 +226,7 @@ impl Tally {
     }
 
     fn found(&self) -> usize {
-        self.exact + self.moved
+        self.exact + self.moved + self.below_another_name
     }
 
     fn print(&self) {
@@ -233,16 +239,22 @@ impl Tally {
         row("changed files", self.files.to_string(), "");
         row("lines", self.lines.to_string(), "");
         row("sites", self.sites.to_string(), "");
-        row("whose statement is still there", of_sites(self.there), "");
-        row("on the same statement", of_sites(self.found()), "");
+        let least = format!("at least {LEAST_FOUND} %");
+        row("on the same statement", of_sites(self.found()), &least);
         row("  exact", of_sites(self.exact), "");
         row("  moved", of_sites(self.moved), "");
+        row(
+            "  below another name",
+            of_sites(self.below_another_name),
+            "",
+        );
         row("changed", of_sites(self.changed), "");
         row("lost", of_sites(self.lost), "");
+        row("still there below the same name", of_sites(self.there), "");
         row(
-            "on the same statement, of those still there",
-            format!("{:.2} %", share(self.found(), self.there)),
-            &format!("at least {LEAST_FOUND} %"),
+            "  of those, on the same statement",
+            format!("{:.2} %", share(self.exact + self.moved, self.there)),
+            &format!("at least {LEAST_FOUND_OF_THERE} %"),
         );
         row(
             "exact, but another statement",
@@ -251,13 +263,8 @@ impl Tally {
         );
         row(
             "moved, but another text",
-            self.moved_to_other_text.to_string(),
-            "at most 0",
-        );
-        row(
-            "moved to a definition of another name",
             self.moved_elsewhere.to_string(),
-            "",
+            "at most 0",
         );
         let each = milliseconds(self.time) / (self.files as f64).max(1.0);
         row(

@@ -221,6 +221,22 @@ fn taken_out_into_another_function() {
 }
 
 #[test]
+fn carried_into_another_function_along_with_its_neighbours() {
+    let old = "def f(x):\n    a = 1\n    «A.append(x)»\n    B.append(x)\n    c = 2\n    return a\n";
+    let new = "def f(x):\n    a = 1\n    store(x)\n    c = 2\n    return a\n\ndef store(x):\n    «A.append(x)»\n    B.append(x)\n";
+    check(old, new, Moved);
+    check(new, old, Moved);
+    // Most of it is in the other now; what has changed is still looked for in its own.
+    let old = "def f(x):\n    «a = 1»\n    A.append(x)\n    B.append(x)\n";
+    let new =
+        "«def f(x)»:\n    a = 2\n    store(x)\n\ndef store(x):\n    A.append(x)\n    B.append(x)\n";
+    check(old, new, Changed);
+    // Out of a class.
+    let old = "class C:\n    a = 1\n    «b = []»\n";
+    check(old, "class C:\n    a = 1\n«b = []»\n", Moved);
+}
+
+#[test]
 fn moved_past_others() {
     let old = "class C:\n    def a(self):\n        «self.x = 1»\n\n    def b(self):\n        self.y = 2\n        f()\n        return 1\n";
     let new = "class C:\n    def b(self):\n        self.y = 2\n        f()\n        return 1\n\n    def a(self):\n        «self.x = 1»\n";
