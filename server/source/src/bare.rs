@@ -1,6 +1,7 @@
 //! Source text without its whitespace: what stays the same when code is indented, wrapped or spaced in another way.
 //!
-//! Only ASCII whitespace is left out; the rest may be part of a name or matter in a string.
+//! Only ASCII whitespace is left out; the rest may be part of a name. What stands in strings is no exception: `', '` and `','`
+//! count as the same.
 
 /// `text` without whitespace. A single space stays between two words: `not x` is not `notx`.
 pub(crate) fn bare(text: &[u8]) -> impl Iterator<Item = u8> {

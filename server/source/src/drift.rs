@@ -93,15 +93,9 @@ impl<'a> Drift<'a> {
             return self.by_lines(span);
         };
         let old = self.old.statement(index)?.span;
-        let partner = self
-            .partners
-            .statements
-            .new_of_old
-            .get(index)
-            .copied()
-            .flatten();
-        let new = match partner {
-            Some(partner) => self.new.statement(partner as usize)?.span,
+
+        let new = match self.partners.statements.new_of(index) {
+            Some(partner) => self.new.statement(partner)?.span,
             None if self.old.sound && self.new.sound => return None,
             None => match self.by_lines(old) {
                 Some(new) => new,
@@ -143,9 +137,9 @@ impl<'a> Drift<'a> {
         });
         let follow = |offset: u32| {
             let line = self.old.text.line(offset) as usize - 1;
-            let partner = lines.new_of_old.get(line).copied().flatten()?;
+            let partner = lines.new_of(line)?;
             let within = offset.checked_sub(after_indentation(self.old, line)?)?;
-            Some(after_indentation(self.new, partner as usize)? + within)
+            Some(after_indentation(self.new, partner)? + within)
         };
         let new = Span {
             start: follow(old.start)?,
@@ -159,16 +153,9 @@ impl<'a> Drift<'a> {
 
     /// Whether a place belongs to a statement that has another partner than the one of the older place.
     fn is_taken(&self, old: Span, new: Span) -> bool {
-        let partner = |at: usize| {
-            self.partners
-                .statements
-                .old_of_new
-                .get(at)
-                .copied()
-                .flatten()
-        };
+        let partner = |at| self.partners.statements.old_of(at);
         let taken_by = self.new.covering(new).and_then(partner);
-        taken_by.is_some_and(|other| self.old.covering(old) != Some(other as usize))
+        taken_by.is_some_and(|other| self.old.covering(old) != Some(other))
     }
 
     /// The header of the innermost definition around a range that is still there.
@@ -181,13 +168,7 @@ impl<'a> Drift<'a> {
         let mut around = std::iter::successors(Some(innermost), parent);
         around.find_map(|at| {
             let old = self.old.definition(at).filter(|old| old.parent.is_some())?;
-            match self
-                .partners
-                .definitions
-                .get(at as usize)
-                .copied()
-                .flatten()
-            {
+            match self.partners.definition(at) {
                 Some(partner) => Some(self.new.definition(partner)?.header),
                 None if self.old.sound && self.new.sound => None,
                 None => self.by_lines(old.header),

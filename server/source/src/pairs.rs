@@ -76,6 +76,16 @@ impl Pairs {
         }
     }
 
+    /// Index of the new item that an old one is.
+    pub(crate) fn new_of(&self, old: usize) -> Option<usize> {
+        follow(&self.new_of_old, old)
+    }
+
+    /// Index of the old item that a new one is.
+    pub(crate) fn old_of(&self, new: usize) -> Option<usize> {
+        follow(&self.old_of_new, new)
+    }
+
     /// Makes partners of `len` items each.
     pub(crate) fn pair(&mut self, old: usize, new: usize, len: usize) {
         for step in 0..len {
@@ -83,6 +93,11 @@ impl Pairs {
             self.new_of_old[old + step] = u32::try_from(new + step).ok();
         }
     }
+}
+
+fn follow(partners: &[Option<u32>], at: usize) -> Option<usize> {
+    let partner = partners.get(at).copied().flatten()?;
+    usize::try_from(partner).ok()
 }
 
 /// Items that occur once in each sequence, in the longest order that both share.

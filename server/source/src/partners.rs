@@ -21,7 +21,7 @@ pub(crate) struct Partners {
     /// By index. Partners have the same text, whitespace aside, unless two hashes collide.
     pub(crate) statements: Pairs,
     /// For each old definition the new one.
-    pub(crate) definitions: Vec<Option<u32>>,
+    definitions: Vec<Option<u32>>,
 }
 
 impl Partners {
@@ -35,6 +35,11 @@ impl Partners {
             statements,
             definitions,
         }
+    }
+
+    /// Index of the new definition that an old one is.
+    pub(crate) fn definition(&self, old: u32) -> Option<u32> {
+        self.definitions.get(old as usize).copied().flatten()
     }
 }
 
@@ -105,10 +110,8 @@ fn renamed(pairs: &mut Pairs, old: &Anchors, new: &Anchors) -> FxHashMap<u32, u3
 fn carried(pairs: &mut Pairs, old: &Anchors, new: &Anchors) {
     let candidates = left_over(pairs, (old, &|_| true), (new, &|_| true));
     let known: FxHashMap<usize, usize> = candidates.iter().copied().collect();
-    let goes = |was: usize, is: usize| {
-        let partner = pairs.new_of_old.get(was).copied().flatten();
-        partner.map(|partner| partner as usize) == Some(is) || known.get(&was) == Some(&is)
-    };
+    let goes =
+        |was: usize, is: usize| pairs.new_of(was) == Some(is) || known.get(&was) == Some(&is);
     let beside = |&(was, is): &(usize, usize)| {
         goes(was + 1, is + 1) || was > 0 && is > 0 && goes(was - 1, is - 1)
     };
@@ -159,18 +162,17 @@ fn same_surroundings(
     let (Some(was), Some(is)) = (old.definition(was), new.definition(is)) else {
         return false;
     };
-    let partner = |at: usize| pairs.new_of_old.get(at).copied().flatten();
     let before = match (
         old.from(was.whole.start).checked_sub(1),
         new.from(is.whole.start).checked_sub(1),
     ) {
         (None, None) => true,
-        (Some(old), Some(new)) => partner(old).is_some_and(|partner| partner as usize == new),
+        (Some(old), Some(new)) => pairs.new_of(old) == Some(new),
         _ => false,
     };
     let (old_after, new_after) = (old.from(was.whole.end), new.from(is.whole.end));
     let at_ends = old_after == old.contents.len() && new_after == new.contents.len();
-    before || at_ends || partner(old_after).is_some_and(|partner| partner as usize == new_after)
+    before || at_ends || pairs.new_of(old_after) == Some(new_after)
 }
 
 /// For each old definition the new one: of those of its name the one where most of its statements are, or else the first;

@@ -64,20 +64,18 @@ impl LineMap {
     /// The number (1-based) that a line of today had at the dump.
     #[must_use]
     pub fn line_at_dump(&self, line_today: u32) -> Option<u32> {
-        follow(&self.pairs.old_of_new, line_today)
+        followed(line_today, |today| self.pairs.old_of(today))
     }
 
     /// The number (1-based) that a line of the dump has today.
     #[must_use]
     pub fn line_today(&self, line_at_dump: u32) -> Option<u32> {
-        follow(&self.pairs.new_of_old, line_at_dump)
+        followed(line_at_dump, |then| self.pairs.new_of(then))
     }
 }
 
-fn follow(map: &[Option<u32>], line: u32) -> Option<u32> {
+/// From a line counted from 1 to its partner, counted from 1.
+fn followed(line: u32, partner: impl Fn(usize) -> Option<usize>) -> Option<u32> {
     let index = usize::try_from(line.checked_sub(1)?).ok()?;
-    map.get(index)
-        .copied()
-        .flatten()
-        .map(|zero_based| zero_based + 1)
+    u32::try_from(partner(index)? + 1).ok()
 }
