@@ -311,3 +311,29 @@ fn settings_that_are_wrong_are_told() {
     }
     assert_eq!(client.shut_down(), 0);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_or_a_folder_is_no_dump() {
+    let gallery = Gallery::new();
+    let pipe = gallery.path("pipe.heldby");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let mut client = Client::start(&[gallery.root()]);
+    let answer = client.load(&[pipe, gallery.path("dumps")]);
+    let problems = answer["problems"].to_string();
+    assert!(
+        problems.contains("is a pipe or a device, not a dump"),
+        "{problems}"
+    );
+    assert!(problems.contains("is a folder, not a dump"), "{problems}");
+    // The next one is read.
+    assert_eq!(
+        client.load(&gallery.dumps(1))["loaded"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(client.shut_down(), 0);
+}

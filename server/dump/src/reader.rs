@@ -155,14 +155,22 @@ fn open(path: &Path) -> Result<SectionReader<BufReader<File>>, DumpError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(io_error)?;
-    let metadata = file.metadata().map_err(io_error)?;
+    // Before it is opened: opening a pipe waits for somebody who writes into it.
+    let metadata = std::fs::metadata(path).map_err(io_error)?;
     if metadata.is_dir() {
         return Err(io_error(io::Error::new(
             io::ErrorKind::IsADirectory,
             "is a folder, not a dump",
         )));
     }
+    if !metadata.is_file() {
+        return Err(io_error(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is a pipe or a device, not a dump",
+        )));
+    }
+    let mut file = File::open(path).map_err(io_error)?;
+    let metadata = file.metadata().map_err(io_error)?;
     let mut front = Vec::new();
     Read::by_ref(&mut file)
         .take(PREAMBLE_BYTES)

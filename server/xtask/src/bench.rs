@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::bench_lsp;
 use crate::drift;
 use crate::peers;
 use crate::process;
@@ -29,6 +30,9 @@ pub(crate) struct Options {
     /// Measure the agent on each Python at hand, and write the table into the README
     #[arg(long, conflicts_with = "python")]
     interpreters: bool,
+    /// Measure the language server: answers while a client types, memory, loading
+    #[arg(long)]
+    lsp: bool,
     /// Measure how well sites are found again in edited text: from one Python's standard library to another's
     #[arg(long, conflicts_with_all = ["python", "peers", "interpreters"])]
     drift: bool,
@@ -53,6 +57,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     eprintln!("bench: building heldby");
     if options.peers {
         return peers::run(&interpreter);
+    }
+    if options.lsp {
+        return bench_lsp::run(&interpreter);
     }
     let heldby = workspace::build_heldby(Profile::Release)?;
     if options.interpreters {

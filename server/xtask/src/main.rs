@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this program's purpose is to talk to a terminal
 
 mod bench;
+mod bench_lsp;
 mod debian_pythons;
 mod demo;
 mod drift;

@@ -18,6 +18,8 @@ pub(crate) struct Abilities {
     pub(crate) progress: bool,
     pub(crate) configuration: bool,
     pub(crate) watched_files: bool,
+    /// It tells of changed settings when asked to.
+    pub(crate) settings_registration: bool,
     pub(crate) markdown: bool,
     pub(crate) related_information: bool,
     pub(crate) code_description: bool,
@@ -56,6 +58,10 @@ impl Abilities {
             watched_files: workspace
                 .and_then(|workspace| workspace.did_change_watched_files.as_ref())
                 .and_then(|watched| watched.dynamic_registration)
+                .unwrap_or(false),
+            settings_registration: workspace
+                .and_then(|workspace| workspace.did_change_configuration.as_ref())
+                .and_then(|changes| changes.dynamic_registration)
                 .unwrap_or(false),
             markdown: hover_formats.is_some_and(|formats| {
                 formats.contains(&tower_lsp::ls_types::MarkupKind::Markdown)

@@ -51,11 +51,12 @@ async fn register(session: &Session) -> bool {
         .iter()
         .map(|glob| json!({"globPattern": glob}))
         .collect();
-    let registered = session.client.register_capability(vec![Registration {
+    let registration = Registration {
         id: "heldby-files".to_owned(),
         method: "workspace/didChangeWatchedFiles".to_owned(),
         register_options: Some(json!({"watchers": watchers})),
-    }]);
+    };
+    let registered = session.client.register_capability(vec![registration]);
     match tokio::time::timeout(ANSWER, registered).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {

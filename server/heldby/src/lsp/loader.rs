@@ -83,9 +83,11 @@ pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiv
                     let _ = task.await;
                 }
                 publish(&session, &library).await;
-                let quiet = done.is_none();
-                if quiet && let Ok(loaded) = &result {
-                    complain(&session, loaded).await;
+                if let Ok(loaded) = &result {
+                    tell(&session, loaded).await;
+                    if done.is_none() {
+                        complain(&session, loaded).await;
+                    }
                 }
                 if let Some(done) = done {
                     let _ = done.send(result);
@@ -161,6 +163,47 @@ fn access(session: &Arc<Session>) -> SourceAccess {
 async fn publish(session: &Arc<Session>, library: &Library) {
     session.show(library.shown());
     session.publish_now().await;
+}
+
+/// Tells the client's log what was loaded, and what is wrong with it.
+async fn tell(session: &Session, loaded: &[Loaded]) {
+    for dump in loaded {
+        let path = dump.path.display();
+        match &dump.outcome {
+            Ok(read) => {
+                tracing::info!("{path}: {} objects of process {}", read.objects, read.pid);
+                for problem in &read.problems {
+                    let message = format!("{path}: {problem}");
+                    session
+                        .client
+                        .log_message(MessageType::WARNING, message)
+                        .await;
+                }
+            }
+            Err(reason) => {
+                let message = format!("{path} cannot be read: {reason}");
+                session
+                    .client
+                    .log_message(MessageType::ERROR, message)
+                    .await;
+            }
+        }
+    }
+    if let Some(view) = session.view() {
+        let warnings = view
+            .findings
+            .iter()
+            .filter(|shown| shown.finding.severity == heldby_finding::Severity::Warning)
+            .count();
+        let message = format!(
+            "{} (pid {}): {} dumps, {warnings} findings that grow, {} others",
+            view.program,
+            view.pid,
+            view.dumps.len(),
+            view.findings.len() - warnings
+        );
+        session.client.log_message(MessageType::INFO, message).await;
+    }
 }
 
 /// Says what is wrong with dumps that nobody asked for by a command.

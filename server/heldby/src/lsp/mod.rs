@@ -31,7 +31,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc};
-use tower_lsp::ls_types::{ConfigurationItem, MessageType, Uri};
+use tower_lsp::ls_types::{ConfigurationItem, MessageType, Registration, Uri};
 use tower_lsp::{LspService, Server};
 use tracing_subscriber::EnvFilter;
 
@@ -64,6 +64,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         .try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Reading dumps, sites of texts, settings; each thread keeps memory of its own.
+        .max_blocking_threads(8)
         .enable_all()
         .build()
         .context("the server's threads cannot be started")?;
@@ -185,6 +187,26 @@ async fn settings_of(session: &Arc<Session>) {
             .client
             .show_message(MessageType::WARNING, message)
             .await;
+    }
+}
+
+/// Asks the client to tell when its settings change.
+async fn hear_of_settings(session: &Session) {
+    if !session.abilities().settings_registration {
+        return;
+    }
+    let registration = Registration {
+        id: "heldby-settings".to_owned(),
+        method: "workspace/didChangeConfiguration".to_owned(),
+        register_options: Some(serde_json::json!({"section": SECTION})),
+    };
+    let registered = session.client.register_capability(vec![registration]);
+    match tokio::time::timeout(ANSWER, registered).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!("the client does not tell when its settings change: {error}");
+        }
+        Err(_) => tracing::warn!("the client did not answer whether it tells of its settings"),
     }
 }
 

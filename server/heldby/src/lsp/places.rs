@@ -37,14 +37,19 @@ impl Located {
 }
 
 /// How many texts are remembered beyond those in use.
-const MOST_REMEMBERED: usize = 256;
+const MOST_REMEMBERED: usize = 32;
+
+/// Sites of one text in another one.
+type Anchorings = DashMap<Site, Anchored>;
 
 /// What is derived from texts, by their content.
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
     anchors: DashMap<ContentHash, Arc<Anchors>>,
     /// Sites of a text in another one.
-    drifted: DashMap<(ContentHash, ContentHash), Arc<DashMap<Site, Anchored>>>,
+    drifted: DashMap<(ContentHash, ContentHash), Arc<Anchorings>>,
+    /// The text in which the sites of a text were found last: what is typed next differs little from it.
+    latest: DashMap<ContentHash, (Arc<SourceText>, Arc<Anchorings>)>,
     /// Files on disk, as they were when last looked at.
     files: DashMap<PathBuf, (Option<SystemTime>, u64, Arc<SourceText>)>,
     /// Where the file of a path lies.
@@ -71,6 +76,9 @@ impl Derived {
         }
         if self.files.len() > MOST_REMEMBERED {
             self.files.clear();
+        }
+        if self.latest.len() > MOST_REMEMBERED {
+            self.latest.clear();
         }
     }
 
@@ -149,8 +157,8 @@ impl Places<'_> {
 
     fn drifted(
         &self,
-        then: &SourceText,
-        now: &SourceText,
+        then: &Arc<SourceText>,
+        now: &Arc<SourceText>,
         place: &Place,
         range: SourceRange,
     ) -> Option<(SourceRange, Placement)> {
@@ -161,23 +169,23 @@ impl Places<'_> {
             end_line: range.end_line,
             end_column: range.end_column,
         };
-        let sites = Arc::clone(
-            &self
-                .derived
-                .drifted
-                .entry((then.hash(), now.hash()))
-                .or_default(),
-        );
+        let key = (then.hash(), now.hash());
+        let sites = Arc::clone(&self.derived.drifted.entry(key).or_default());
         let known = sites.get(&site).map(|known| known.clone());
         let anchored = match known {
             Some(known) => known,
             None => {
-                let (old, new) = (self.derived.anchors(then), self.derived.anchors(now));
-                let anchored = Drift::between(&old, &new).place(&site);
+                let anchored = self.untouched(then, now, &site).unwrap_or_else(|| {
+                    let (old, new) = (self.derived.anchors(then), self.derived.anchors(now));
+                    Drift::between(&old, &new).place(&site)
+                });
                 sites.insert(site, anchored.clone());
                 anchored
             }
         };
+        self.derived
+            .latest
+            .insert(then.hash(), (Arc::clone(now), sites));
         let (site, drift) = match anchored {
             Anchored::Exact(site) => (site, Placement::Exact),
             Anchored::Moved(site) => (site, Placement::Moved),
@@ -199,5 +207,35 @@ impl Places<'_> {
         };
         let placement = [place.placement, drift].into_iter().max_by_key(rank)?;
         Some((range, placement))
+    }
+
+    /// The site, where it lies wholly before or behind what was edited since it was found last: no need to read the text again.
+    fn untouched(&self, then: &SourceText, now: &SourceText, site: &Site) -> Option<Anchored> {
+        let latest = self
+            .derived
+            .latest
+            .get(&then.hash())
+            .map(|latest| latest.clone());
+        let in_latest = latest.as_ref().and_then(|(text, sites)| {
+            match sites.get(site).map(|known| known.clone())? {
+                Anchored::Exact(known) | Anchored::Moved(known) => Some((&**text, known)),
+                Anchored::Changed(_) | Anchored::Lost => None,
+            }
+        });
+        let (text, known) = in_latest.unwrap_or_else(|| (then, site.clone()));
+        let shift = text
+            .lines
+            .shift_to(&now.lines, known.line, known.end_line)?;
+        let line = |line: u32| line.checked_add_signed(shift);
+        let moved = Site {
+            line: line(known.line)?,
+            end_line: line(known.end_line)?,
+            ..known
+        };
+        Some(if moved == *site {
+            Anchored::Exact(moved)
+        } else {
+            Anchored::Moved(moved)
+        })
     }
 }

@@ -113,6 +113,27 @@ impl Lines {
         start + text.len()
     }
 
+    /// By how many lines a stretch of lines (1-based, both ends in it) stands lower in a later text, if all that differs lies before
+    /// or behind it.
+    pub(crate) fn shift_to(&self, later: &Self, first: u32, last: u32) -> Option<i32> {
+        let (old, new) = (self.text.as_bytes(), later.text.as_bytes());
+        let start = *self.starts.get((first as usize).checked_sub(1)?)?;
+        // To where the next line begins: a line is whole with its end.
+        let end = self.starts.get(last as usize).copied();
+        if end.is_some_and(|end| new.get(..end) == Some(&old[..end])) {
+            return Some(0);
+        }
+        let behind = &old[start..];
+        if start == 0 || !new.ends_with(behind) {
+            return None;
+        }
+        let line = later
+            .starts
+            .binary_search(&(new.len() - behind.len()))
+            .ok()?;
+        i32::try_from(line as i64 + 1 - i64::from(first)).ok()
+    }
+
     /// The range of the protocol.
     pub(crate) fn to_protocol(&self, range: SourceRange, encoding: Encoding) -> Range {
         Range {
@@ -223,6 +244,23 @@ mod tests {
         let lines = Lines::new("🦀x".to_owned());
         assert_eq!(lines.offset(Position::new(0, 1), Encoding::Utf16), 0);
         assert_eq!(lines.offset(Position::new(0, 2), Encoding::Utf16), 4);
+    }
+
+    #[test]
+    fn lines_before_and_behind_an_edit_are_known_without_reading() {
+        let old = Lines::new("a\nb\nc\nd".to_owned());
+        let shift =
+            |text: &str, first, last| old.shift_to(&Lines::new(text.to_owned()), first, last);
+        // Behind it, before it, on it; and at the end of the text, where a line has no end of its own.
+        assert_eq!(shift("a\nx\ny\nc\nd", 3, 4), Some(1));
+        assert_eq!(shift("a\nx\ny\nc\nd", 1, 1), Some(0));
+        assert_eq!(shift("a\nx\ny\nc\nd", 2, 2), None);
+        assert_eq!(shift("a\nb\nc\nd", 4, 4), Some(0));
+        assert_eq!(shift("a\nb\nc\nde", 4, 4), None);
+        assert_eq!(shift("c\nd", 3, 4), Some(-2));
+        // The same bytes, but no longer a line of their own.
+        assert_eq!(shift("a\nbc\nd", 3, 4), None);
+        assert_eq!(shift("", 1, 1), None);
     }
 
     #[test]

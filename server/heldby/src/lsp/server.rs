@@ -153,6 +153,7 @@ impl LanguageServer for Backend {
         let session = Arc::clone(&self.session);
         // The client is asked things: nothing waits for its answers.
         tokio::spawn(async move {
+            super::hear_of_settings(&session).await;
             super::settings_of(&session).await;
             dump_folders::watch(&session).await;
         });
