@@ -445,3 +445,37 @@ fn the_referrer_tree_comes_level_by_level() {
     }
     assert_eq!(client.shut_down(), 0);
 }
+
+#[test]
+fn the_command_line_is_silenced_by_the_same() {
+    let gallery = Gallery::with(
+        &crate::gallery::VIEWS.replace(
+            "UPLOADS.append(photo)",
+            "UPLOADS.append(photo)  # heldby: ignore",
+        ),
+        crate::gallery::MODELS,
+    );
+    gallery.dumps(3);
+    let report = |arguments: &[&str]| {
+        let output = heldby_tests::succeed(
+            std::process::Command::new(heldby_tests::heldby())
+                .args(["report", "dumps"])
+                .args(arguments)
+                .current_dir(gallery.root()),
+        );
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout), text(output.stderr))
+    };
+    let (found, said) = report(&[]);
+    assert!(!found.contains("gallery.views.UPLOADS"), "{found}");
+    assert!(found.contains("gallery.models.SEEN"), "{found}");
+    assert!(said.contains("1 finding is silenced"), "{said}");
+    gallery.write("heldby.toml", "ignore = ['gallery.models.*']\n");
+    let (found, said) = report(&["--format", "json"]);
+    let document: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(document["findings"], json!([]));
+    assert!(said.contains("2 findings are silenced"), "{said}");
+    let (found, said) = report(&["--ignored"]);
+    assert!(found.contains("gallery.views.UPLOADS") && found.contains("gallery.models.SEEN"));
+    assert_eq!(said, "");
+}

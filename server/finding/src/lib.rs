@@ -151,6 +151,17 @@ pub struct Finding {
     pub chain: Vec<Hop>,
 }
 
+impl Finding {
+    /// The user's own line that makes it happen, where the best store site is not the user's.
+    pub fn users_own_store(&self) -> Option<&StorePlace> {
+        let (best, others) = self.stores.split_first()?;
+        if best.user {
+            return None;
+        }
+        others.iter().find(|store| store.user)
+    }
+}
+
 /// One dump of the report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpSummary {

@@ -13,6 +13,7 @@ mod report_json;
 mod report_text;
 mod series;
 mod settings;
+mod silencing;
 mod stat;
 
 use std::process::ExitCode;

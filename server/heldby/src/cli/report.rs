@@ -10,7 +10,8 @@ use super::WARNINGS_FOUND;
 use super::progress::Progress;
 use crate::analysis::analyse;
 use crate::disk::SourceFolders;
-use crate::{report_json, report_text};
+use crate::settings::ProjectSettings;
+use crate::{report_json, report_text, silencing};
 
 /// Say what grows in a series of dumps, and which lines keep it
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// A path prefix of the dump's machine, and ours (may be given several times)
     #[arg(long = "map", value_name = "FROM=TO", value_parser = parse_map)]
     maps: Vec<(String, String)>,
+    /// Tell of findings that the project's settings or a comment silence, too
+    #[arg(long)]
+    ignored: bool,
     /// Exit with 1 when there are findings of this severity
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
@@ -62,13 +66,26 @@ fn parse_map(text: &str) -> Result<(String, String), String> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let paths = dump_files(&arguments.dumps)?;
+    let folder = match &arguments.root {
+        Some(root) => root.clone(),
+        None => std::env::current_dir().unwrap_or_default(),
+    };
+    let settings = ProjectSettings::of_folder(&folder);
+    for problem in &settings.problems {
+        super::complain(&anyhow::anyhow!("{problem}"));
+    }
+    let mut maps = arguments.maps.clone();
+    maps.extend(settings.path_mappings.iter().cloned());
     let folders = SourceFolders {
         roots: arguments.root.iter().cloned().collect(),
-        maps: arguments.maps.clone(),
+        maps,
     };
     let progress = Progress::new();
-    let reports = analyse(&paths, &folders, &|message| progress.say(message))?;
+    let mut reports = analyse(&paths, &folders, &|message| progress.say(message))?;
     progress.clear();
+    if !arguments.ignored {
+        silencing::leave_out(&mut reports, &settings);
+    }
     let text = match arguments.format {
         Format::Json => report_json::to_json(&reports)? + "\n",
         Format::Text => report_text::to_text(&reports),

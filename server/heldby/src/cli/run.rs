@@ -13,7 +13,8 @@ use heldby_capture::{Launch, Settings};
 use super::signals::Program;
 use crate::analysis::analyse;
 use crate::disk::SourceFolders;
-use crate::report_text;
+use crate::settings::ProjectSettings;
+use crate::{report_text, silencing};
 
 /// Run a Python program, dump its heap as it goes, then report
 #[derive(Debug, clap::Args)]
@@ -103,6 +104,8 @@ fn report(folder: &Path, processes: &[PathBuf], joined: usize) -> Result<()> {
             Err(error) => super::complain(&error),
         }
     }
+    let here = std::env::current_dir().unwrap_or_default();
+    silencing::leave_out(&mut reports, &ProjectSettings::of_folder(&here));
     super::print(&report_text::to_text(&reports))?;
     let again = format!(
         "heldby: the dumps are in {}; `heldby report` reads them again\n",

@@ -15,6 +15,7 @@ use super::configuration::{Abilities, Configuration};
 use super::explanations::Explanations;
 use super::places::{Located, Places};
 use super::shown::{ShownFinding, Standing, View};
+use crate::silencing;
 
 /// Names us in the list of an editor.
 pub(crate) const SOURCE: &str = "heldby";
@@ -54,15 +55,16 @@ pub(crate) struct Drawn<'a> {
     pub(crate) store: Option<&'a StorePlace>,
 }
 
-/// Which findings are drawn: not what is ignored, and of those without proven growth the largest.
+/// Which findings are drawn: not what is silenced, and of those without proven growth the largest.
 pub(crate) fn drawn_findings<'a>(
     view: &'a View,
+    places: &Places<'_>,
     configuration: &Configuration,
 ) -> Vec<&'a ShownFinding> {
     let mut information = 0;
     let is_drawn = |shown: &&ShownFinding| {
         let finding = &shown.finding;
-        if is_ignored(finding, configuration) {
+        if is_silenced(finding, places, configuration) {
             return false;
         }
         if finding.severity == Severity::Warning {
@@ -74,9 +76,14 @@ pub(crate) fn drawn_findings<'a>(
     view.findings.iter().filter(is_drawn).collect()
 }
 
-/// Whether the settings say that a finding is not to be told of.
-pub(crate) fn is_ignored(finding: &Finding, configuration: &Configuration) -> bool {
+/// Whether the settings, or a comment on one of its lines, say that a finding is not to be told of.
+pub(crate) fn is_silenced(
+    finding: &Finding,
+    places: &Places<'_>,
+    configuration: &Configuration,
+) -> bool {
     configuration.ignores(&finding.holder.path, &finding.access_path, &finding.id)
+        || silencing::by_comment(finding, &|place| places.last_line(place))
 }
 
 /// The sites of a finding that are drawn.
@@ -84,9 +91,7 @@ pub(crate) fn sites<'a>(shown: &'a ShownFinding, places: &Places<'_>) -> Vec<Dra
     let finding = &shown.finding;
     let mut drawn = Vec::new();
     let mut draw = |part, place: &Place, store: Option<&'a StorePlace>| {
-        if let Some(located) = places.locate(place)
-            && !is_silenced(&located, place, finding, places)
-        {
+        if let Some(located) = places.locate(place) {
             drawn.push(Drawn {
                 shown,
                 part,
@@ -99,7 +104,7 @@ pub(crate) fn sites<'a>(shown: &'a ShownFinding, places: &Places<'_>) -> Vec<Dra
     };
     let best = finding.stores.first();
     let has_store = best.is_some_and(|store| draw(Part::Store, &store.place, Some(store)));
-    if let Some(caller) = users_own(finding) {
+    if let Some(caller) = finding.users_own_store() {
         draw(Part::Caller, &caller.place, Some(caller));
     }
     if let Some(definition) = &finding.holder.definition {
@@ -109,48 +114,6 @@ pub(crate) fn sites<'a>(shown: &'a ShownFinding, places: &Places<'_>) -> Vec<Dra
         }
     }
     drawn
-}
-
-/// The user's own line, where the best store site is not the user's.
-fn users_own(finding: &Finding) -> Option<&StorePlace> {
-    let (best, others) = finding.stores.split_first()?;
-    if best.user {
-        return None;
-    }
-    others.iter().find(|store| store.user)
-}
-
-/// Whether the line says `# heldby: ignore`, or names the kind of the holder.
-fn is_silenced(located: &Located, place: &Place, finding: &Finding, places: &Places<'_>) -> bool {
-    let line = located.range.end.line as usize;
-    let text = match places.document_of(&place.file) {
-        Some(document) => document.text.lines.line(line),
-        None => places
-            .texts
-            .get(&place.file)
-            .and_then(|text| text.lines.line(line)),
-    };
-    text.is_some_and(|line| silences(line, finding.holder.kind))
-}
-
-/// Whether a line has a comment that silences a kind: `# heldby: ignore` all, `# heldby: ignore[closure, local]` some.
-fn silences(line: &str, kind: &str) -> bool {
-    let Some((_, comment)) = line.rsplit_once('#') else {
-        return false;
-    };
-    let Some(rest) = comment.trim().strip_prefix("heldby:") else {
-        return false;
-    };
-    let Some(rest) = rest.trim_start().strip_prefix("ignore") else {
-        return false;
-    };
-    match rest
-        .strip_prefix('[')
-        .and_then(|kinds| kinds.split_once(']'))
-    {
-        Some((kinds, _)) => kinds.split(',').any(|named| named.trim() == kind),
-        None => rest.is_empty() || rest.starts_with(char::is_whitespace),
-    }
 }
 
 /// All diagnostics of a series, by document.
@@ -163,7 +126,7 @@ pub(crate) fn diagnostics(
 ) -> BTreeMap<String, (Uri, Vec<Diagnostic>)> {
     let age = age::words(age::since(view.taken_at_nanoseconds()));
     let mut found: BTreeMap<String, (Uri, Vec<Diagnostic>)> = BTreeMap::new();
-    for shown in drawn_findings(view, configuration) {
+    for shown in drawn_findings(view, places, configuration) {
         let finding = &shown.finding;
         let sites = sites(shown, places);
         let has_store = sites.iter().any(|site| site.part != Part::Definition);
@@ -315,28 +278,4 @@ fn related(site: &Drawn<'_>, places: &Places<'_>) -> Vec<DiagnosticRelatedInform
         }
     }
     related
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_comment_on_the_line_silences() {
-        assert!(silences("X.append(y)  # heldby: ignore", "closure"));
-        assert!(silences(
-            "X.append(y)  # heldby: ignore[module-global, closure]",
-            "closure"
-        ));
-        assert!(silences(
-            "X.append(y)  #heldby:ignore bounded by the queue",
-            "closure"
-        ));
-        assert!(!silences(
-            "X.append(y)  # heldby: ignore[module-global]",
-            "closure"
-        ));
-        assert!(!silences("X.append(y)  # heldby: ignored", "closure"));
-        assert!(!silences("X.append('heldby: ignore')", "closure"));
-    }
 }

@@ -10,7 +10,7 @@ use heldby_finding::{Place, Placement, Range as SourceRange};
 use heldby_source::{Anchored, Anchors, Drift, Site};
 use tower_lsp::ls_types::{Location, Position, Range, Uri};
 
-use super::documents::{ContentHash, Document, Documents, SourceText};
+use super::documents::{ContentHash, Documents, SourceText};
 use super::positions::{Encoding, Lines};
 use super::uris;
 use crate::disk::read_source;
@@ -134,10 +134,7 @@ impl Places<'_> {
             Some(document) => document.uri.clone(),
             None => uris::uri_of(Path::new(&place.file))?,
         };
-        let now = match document {
-            Some(document) => Arc::clone(&document.text),
-            None => self.derived.on_disk(&key)?,
-        };
+        let now = self.text_of(&key)?;
         let then = self.texts.get(&place.file);
         let (range, placement) = match then {
             Some(then) if then.hash() != now.hash() => self.drifted(then, &now, place, range)?,
@@ -150,9 +147,20 @@ impl Places<'_> {
         })
     }
 
-    /// The document that shows a file of a place.
-    pub(crate) fn document_of(&self, file: &str) -> Option<&Document> {
-        self.documents.of_file(&self.derived.key(file))
+    /// The last line of a place, in today's text.
+    pub(crate) fn last_line(&self, place: &Place) -> Option<String> {
+        let located = self.locate(place)?;
+        let text = self.text_of(&self.derived.key(&place.file))?;
+        let line = text.lines.line(located.range.end.line as usize)?;
+        Some(line.to_owned())
+    }
+
+    /// The text of a file: what the editor shows, else what lies on disk.
+    fn text_of(&self, key: &Path) -> Option<Arc<SourceText>> {
+        match self.documents.of_file(key) {
+            Some(document) => Some(Arc::clone(&document.text)),
+            None => self.derived.on_disk(key),
+        }
     }
 
     fn drifted(

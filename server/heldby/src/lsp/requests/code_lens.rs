@@ -16,7 +16,7 @@ pub(crate) fn code_lenses(session: &Session, params: &CodeLensParams) -> Option<
     }
     let moment = Moment::now(session)?;
     let mut lenses = Vec::new();
-    for shown in drawn_findings(&moment.view, &configuration) {
+    for shown in drawn_findings(&moment.view, &moment.places(), &configuration) {
         let finding = &shown.finding;
         let definition = finding.holder.definition.as_ref();
         let located = definition

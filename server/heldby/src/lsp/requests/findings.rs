@@ -6,7 +6,7 @@ use tower_lsp::ls_types::Location;
 
 use super::Moment;
 use crate::lsp::age;
-use crate::lsp::diagnostics::is_ignored;
+use crate::lsp::diagnostics::is_silenced;
 use crate::lsp::session::Session;
 use crate::lsp::shown::{ShownFinding, Standing};
 
@@ -20,7 +20,7 @@ pub(crate) struct FindingsResult {
     series: Vec<SeriesRow>,
     /// Of the series that is shown.
     findings: Vec<FindingRow>,
-    /// Those that settings silence.
+    /// Those that settings or comments silence.
     ignored: Vec<FindingRow>,
     /// Titles of the session before that are gone.
     fixed: Vec<String>,
@@ -140,7 +140,7 @@ pub(crate) fn findings(session: &Session) -> FindingsResult {
         let configuration = session.configuration();
         for shown in &moment.view.findings {
             let row = row(&moment, shown);
-            if is_ignored(&shown.finding, &configuration) {
+            if is_silenced(&shown.finding, &moment.places(), &configuration) {
                 result.ignored.push(row);
             } else {
                 result.findings.push(row);

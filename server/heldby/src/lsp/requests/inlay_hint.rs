@@ -20,7 +20,7 @@ pub(crate) fn inlay_hints(session: &Session, params: &InlayHintParams) -> Option
     let encoding = session.documents.encoding();
     let end_of = |line| document.text.lines.end_of(line, encoding);
     let mut hints: Vec<InlayHint> = Vec::new();
-    for shown in drawn_findings(&moment.view, &configuration) {
+    for shown in drawn_findings(&moment.view, &moment.places(), &configuration) {
         let finding = &shown.finding;
         let definition = finding.holder.definition.as_ref();
         let Some(located) = definition

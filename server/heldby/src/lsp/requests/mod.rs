@@ -53,7 +53,7 @@ impl<'a> Moment<'a> {
     /// The drawn sites of a document.
     pub(crate) fn drawn_in(&self, uri: &Uri) -> Vec<Drawn<'_>> {
         let configuration = self.session.configuration();
-        drawn_findings(&self.view, &configuration)
+        drawn_findings(&self.view, &self.places(), &configuration)
             .into_iter()
             .flat_map(|shown| sites(shown, &self.places()))
             .filter(|site| site.located.uri == *uri)
@@ -81,7 +81,7 @@ impl<'a> Moment<'a> {
     pub(crate) fn all_in(&self, uri: &Uri) -> Vec<(&ShownFinding, Located)> {
         let configuration = self.session.configuration();
         let mut found = Vec::new();
-        for shown in drawn_findings(&self.view, &configuration) {
+        for shown in drawn_findings(&self.view, &self.places(), &configuration) {
             let finding = &shown.finding;
             let stores = finding.stores.iter().map(|store| &store.place);
             let definitions = finding
