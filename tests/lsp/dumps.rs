@@ -204,6 +204,33 @@ fn a_dump_of_another_machine_is_mapped() {
 }
 
 #[test]
+fn of_two_files_with_the_same_name_the_one_that_ran_is_taken() {
+    let gallery = Gallery::new();
+    let dumps = gallery.dumps(3);
+    let folders = tempfile::tempdir().unwrap();
+    let root = folders.path().canonicalize().unwrap();
+    // The first folder has an older version; the second what ran.
+    for (name, views) in [
+        ("old", "UPLOADS = []\n".to_owned()),
+        ("new", crate::gallery::VIEWS.to_owned()),
+    ] {
+        let folder = root.join(name).join("gallery");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("views.py"), views).unwrap();
+        std::fs::write(folder.join("models.py"), crate::gallery::MODELS).unwrap();
+    }
+    std::fs::remove_dir_all(gallery.path("gallery")).unwrap();
+    let (old, new) = (root.join("old"), root.join("new"));
+    let mut client = Client::start(&[&old, &new]);
+    client.load(&dumps);
+    client.diagnostics(&uri(&new.join("gallery/views.py")), has_warning);
+    let published = client.notifications("textDocument/publishDiagnostics");
+    let of_old = uri(&old.join("gallery/views.py"));
+    assert!(!published.iter().any(|params| params["uri"] == of_old));
+    assert_eq!(client.shut_down(), 0);
+}
+
+#[test]
 fn a_mended_program_says_fixed() {
     let gallery = Gallery::new();
     let mut client = Client::start(&[gallery.root()]);

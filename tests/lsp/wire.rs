@@ -29,7 +29,7 @@ fn it_ends_as_the_client_says() {
     without_shutdown.notify("exit", Value::Null);
     assert_eq!(without_shutdown.exit_code(), 1);
 
-    let mut never_initialized = Client::spawn(&[]);
+    let mut never_initialized = Client::spawn();
     never_initialized.notify("exit", Value::Null);
     assert_eq!(never_initialized.exit_code(), 1);
 }
@@ -37,7 +37,7 @@ fn it_ends_as_the_client_says() {
 #[test]
 fn the_end_of_its_input_ends_it() {
     assert_eq!(Client::start(&[]).hang_up(), 1);
-    assert_eq!(Client::spawn(&[]).hang_up(), 1);
+    assert_eq!(Client::spawn().hang_up(), 1);
 
     let mut shut_down = Client::start(&[]);
     shut_down.result("shutdown", Value::Null);
@@ -46,7 +46,7 @@ fn the_end_of_its_input_ends_it() {
 
 #[test]
 fn requests_out_of_their_time_are_refused() {
-    let mut client = Client::spawn(&[]);
+    let mut client = Client::spawn();
     let early = client.request("textDocument/hover", hover());
     assert_eq!(code(&early), Some(NOT_INITIALIZED));
     // An edit before `initialize` is dropped.
@@ -203,4 +203,36 @@ fn a_server_with_work_under_way_ends_with_its_client() {
     // The work is under way when its client goes; the answer to it never comes.
     client.asked("window/workDoneProgress/create", |_| true);
     assert_eq!(client.hang_up(), 1);
+}
+
+#[test]
+fn the_log_has_no_texts_of_the_users() {
+    let gallery = Gallery::new();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    let mut client = Client::spawn_with(&[("RUST_LOG", "trace")], file.into());
+    client.result(
+        "initialize",
+        json!({"processId": null, "rootUri": uri(gallery.root()), "capabilities": capabilities()}),
+    );
+    client.notify("initialized", json!({}));
+    let views = client.open(&gallery.views());
+    client.load(&gallery.dumps(3));
+    assert!(
+        client
+            .hover(&views, 13, 10)
+            .contains("gallery.views.UPLOADS")
+    );
+    client.notify(
+        "textDocument/didOpen",
+        json!({"textDocument": {"text": "SECRET"}}),
+    );
+    assert_eq!(client.shut_down(), 0);
+    let log = std::fs::read_to_string(log).unwrap();
+    // What was done is there, by file and count.
+    assert!(log.contains("2.heldby: "), "{log}");
+    for text in ["UPLOADS", "SECRET", "Views of a gallery"] {
+        assert!(!log.contains(text), "{text}: {log}");
+    }
 }

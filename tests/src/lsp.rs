@@ -86,13 +86,18 @@ pub fn uri(path: &Path) -> String {
 
 impl Client {
     /// Starts a server, and says nothing to it yet.
-    pub fn spawn(environment: &[(&str, &str)]) -> Self {
+    pub fn spawn() -> Self {
+        Self::spawn_with(&[], Stdio::inherit())
+    }
+
+    /// The same, with variables in its environment and a place for its log.
+    pub fn spawn_with(environment: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = Command::new(heldby())
             .arg("lsp")
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("the server does not start: {error}"));
         let heard: Shared = Shared::default();
@@ -140,7 +145,7 @@ impl Client {
         options: Value,
         manner: Manner,
     ) -> Self {
-        let mut client = Self::spawn(&[]);
+        let mut client = Self::spawn();
         *lock(&client.manner) = manner;
         let folders: Vec<Value> = folders
             .iter()

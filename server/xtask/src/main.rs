@@ -10,6 +10,7 @@ mod bench_lsp;
 mod debian_pythons;
 mod demo;
 mod drift;
+mod editors;
 mod peers;
 mod process;
 mod python;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::debian_pythons;
+use crate::editors;
 use crate::process;
 use crate::python::{self, Interpreter};
 use crate::workspace;
@@ -58,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// One thing that can pass or fail.
-struct Step {
+pub(crate) struct Step {
     name: String,
     work: Work,
 }
@@ -71,7 +72,7 @@ enum Work {
 
 /// Why a step cannot be done here, found out while it was being done.
 #[derive(Debug)]
-struct NotToBeHad(String);
+pub(crate) struct NotToBeHad(pub(crate) String);
 
 impl fmt::Display for NotToBeHad {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,6 +135,7 @@ fn steps(all: bool) -> Vec<Step> {
     steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
 
     steps.push(step("demo", || demo(None)));
+    steps.extend(editors::steps());
     if all {
         // The demo's Django runs on the oldest Python that heldby supports.
         if let Some(oldest) = interpreters.found.first().cloned() {
@@ -146,7 +148,7 @@ fn steps(all: bool) -> Vec<Step> {
     steps
 }
 
-fn step(name: impl Into<String>, work: impl FnOnce() -> Result<()> + 'static) -> Step {
+pub(crate) fn step(name: impl Into<String>, work: impl FnOnce() -> Result<()> + 'static) -> Step {
     Step {
         name: name.into(),
         work: Work::Run(Box::new(work)),

@@ -121,7 +121,8 @@ impl Documents {
 /// An edit that cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditError {
-    #[error("its parameters are not those of the protocol: {0}")]
+    /// What is wrong would show parts of the text: it belongs in no log.
+    #[error("its parameters are not those of the protocol")]
     Parameters(#[from] serde_json::Error),
     #[error("{0} is not open")]
     NotOpen(String),

@@ -56,6 +56,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// When the server cannot begin.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The transport's trace has whole messages, and with them texts and names of the user's that belong in no log.
+    let filter = match "tower_lsp_server=warn".parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     // A second log in one process is refused; there is none.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
