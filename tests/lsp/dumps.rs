@@ -320,6 +320,27 @@ fn loading_can_be_cancelled() {
 }
 
 #[test]
+fn the_progress_can_be_cancelled() {
+    let gallery = Gallery::new();
+    let dumps = gallery.dumps(3);
+    let mut client = Client::start(&[gallery.root()]);
+    let uris: Vec<Value> = dumps.iter().map(|dump| json!(uri(dump))).collect();
+    let id = client.ask(
+        "workspace/executeCommand",
+        json!({"command": "heldby.load", "arguments": uris}),
+    );
+    let created = client.asked("window/workDoneProgress/create", |_| true);
+    client.notify(
+        "window/workDoneProgress/cancel",
+        json!({"token": created["token"]}),
+    );
+    let answer = client.answer(id).unwrap_err();
+    assert_eq!(answer["code"], -32800, "{answer}");
+    client.notification("$/progress", |params| params["value"]["kind"] == "end");
+    assert_eq!(client.shut_down(), 0);
+}
+
+#[test]
 fn settings_that_are_wrong_are_told() {
     let gallery = Gallery::new();
     gallery.write("heldby.toml", "colour = 1\n");

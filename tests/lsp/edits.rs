@@ -4,15 +4,7 @@ use heldby_tests::lsp::{Client, uri};
 use serde_json::{Value, json};
 
 use crate::features::listed;
-use crate::gallery::{Gallery, VIEWS};
-
-fn loaded(gallery: &Gallery) -> (Client, String) {
-    let mut client = Client::start(&[gallery.root()]);
-    let views = client.open(&gallery.views());
-    client.load(&gallery.dumps(3));
-    client.diagnostics(&views, |diagnostics| !diagnostics.is_empty());
-    (client, views)
-}
+use crate::gallery::{Gallery, VIEWS, loaded};
 
 /// The diagnostics after an edit, as an editor lists them.
 fn after(client: &Client, views: &str, version: i64, text: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use heldby_tests::lsp::{Client, Manner, capabilities, position, uri};
 use serde_json::{Value, json};
 
-use crate::gallery::Gallery;
+use crate::gallery::{Gallery, loaded};
 
 const ERROR_TO_HINT: [&str; 4] = ["error", "warning", "information", "hint"];
 
@@ -23,14 +23,6 @@ pub(crate) fn listed(diagnostics: &[Value]) -> Vec<String> {
         )
     };
     diagnostics.iter().map(line).collect()
-}
-
-fn loaded(gallery: &Gallery) -> (Client, String) {
-    let mut client = Client::start(&[gallery.root()]);
-    let views = client.open(&gallery.views());
-    client.load(&gallery.dumps(3));
-    client.diagnostics(&views, |diagnostics| !diagnostics.is_empty());
-    (client, views)
 }
 
 fn actions(client: &mut Client, uri: &str, diagnostic: &Value) -> Vec<Value> {
@@ -430,6 +422,16 @@ fn the_referrer_tree_comes_level_by_level() {
         json!({"path": "gallery.views.UPLOADS[*]"}),
     );
     assert_eq!(by_path["found"], 12);
+    let page = |client: &mut Client, offset: u64| {
+        let params = json!({"type": "NoneType", "limit": 10, "offset": offset});
+        client.result("heldby/referrers", params)
+    };
+    let first = page(&mut client, 0);
+    assert_eq!(first["referrers"].as_array().unwrap().len(), 10);
+    assert_eq!(first["nextOffset"], 10);
+    let second = page(&mut client, 10);
+    assert_ne!(first["referrers"], second["referrers"]);
+    assert_eq!(page(&mut client, 1 << 40)["referrers"], json!([]));
     // As a document.
     let series = findings["series"][0]["id"].as_str().unwrap();
     let object = photo["id"].as_str().unwrap();

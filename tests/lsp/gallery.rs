@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use heldby_tests::lsp::Client;
 use heldby_tests::{pythons, succeed};
 use tempfile::TempDir;
 
@@ -107,4 +108,13 @@ impl Gallery {
         let dump = |number: usize| self.path(folder).join(format!("{number}.heldby"));
         (0..count).map(dump).collect()
     }
+}
+
+/// A server that has three dumps of the gallery, and the URI of its views, which are open.
+pub(crate) fn loaded(gallery: &Gallery) -> (Client, String) {
+    let mut client = Client::start(&[gallery.root()]);
+    let views = client.open(&gallery.views());
+    client.load(&gallery.dumps(3));
+    client.diagnostics(&views, |diagnostics| !diagnostics.is_empty());
+    (client, views)
 }

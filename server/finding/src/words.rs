@@ -389,6 +389,7 @@ fn with_article(noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explanations::KINDS;
     use crate::{Growth, Held, Hop, Place};
 
     const MIB: u64 = 1 << 20;
@@ -552,26 +553,9 @@ mod tests {
 
     #[test]
     fn every_kind_has_words_and_help_of_its_own() {
-        let kinds = [
-            "module-global",
-            "class-attribute",
-            "instance-attribute",
-            "default-argument",
-            "closure",
-            "local",
-            "function-cache",
-            "function-attribute",
-            "thread-local",
-            "context-variable",
-            "generator-frame",
-            "coroutine-frame",
-            "exception-traceback",
-            "reference-cycle",
-            "weakref-callback",
-            "native",
-        ];
         let mut seen = Vec::new();
-        for kind in kinds {
+        // A slot is an attribute, and mended as one.
+        for kind in KINDS.into_iter().filter(|kind| *kind != "slot") {
             let mut finding = finding(&[12], &[MIB]);
             finding.holder = holder_of(kind, "dict");
             let help = help(&finding);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use toml::{Table, Value};
+use serde_json::Value;
 use toml_edit::{Array, DocumentMut, Item};
 
 const OWN_FILE: &str = "heldby.toml";
@@ -38,13 +38,14 @@ impl ProjectSettings {
 
     fn add(&mut self, path: &Path, text: &str, section: &[&str]) {
         let mut problem = |what: String| self.problems.push(format!("{}: {what}", path.display()));
-        let table = match text.parse::<Table>() {
-            Ok(table) => table,
+        // The same values as of a client's settings.
+        let file: Value = match toml::from_str(text) {
+            Ok(file) => file,
             Err(error) => return problem(error.message().to_owned()),
         };
-        let mut table = Some(&table);
+        let mut table = file.as_object();
         for name in section {
-            table = table.and_then(|table| table.get(*name)?.as_table());
+            table = table.and_then(|table| table.get(*name)?.as_object());
         }
         for (name, value) in table.into_iter().flatten() {
             match name.as_str() {
@@ -73,7 +74,8 @@ impl ProjectSettings {
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<String>> {
+/// A list of texts.
+pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     let array = value.as_array()?;
     array
         .iter()
@@ -81,11 +83,12 @@ fn texts(value: &Value) -> Option<Vec<String>> {
         .collect()
 }
 
-fn mappings(value: &Value) -> Option<Vec<(String, String)>> {
-    let table = value.as_table()?;
+/// Pairs of paths, there and here.
+pub(crate) fn mappings(value: &Value) -> Option<Vec<(String, String)>> {
+    let members = value.as_object()?;
     let mapping =
         |(from, to): (&String, &Value)| Some((from.clone(), to.as_str().map(str::to_owned)?));
-    table.iter().map(mapping).collect()
+    members.iter().map(mapping).collect()
 }
 
 /// Whether a text is like a pattern in which `*` stands for anything; `[*]` is meant as it is written.

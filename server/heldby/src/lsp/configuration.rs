@@ -6,7 +6,7 @@ use serde_json::Value;
 use tower_lsp::ls_types::ClientCapabilities;
 
 use crate::disk::SourceFolders;
-use crate::settings::ProjectSettings;
+use crate::settings::{ProjectSettings, mappings, texts};
 
 /// The section of the client's settings.
 pub(crate) const SECTION: &str = "heldby";
@@ -173,21 +173,6 @@ impl ClientSettings {
         }
         settings
     }
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
-    let array = value.as_array()?;
-    array
-        .iter()
-        .map(|value| value.as_str().map(str::to_owned))
-        .collect()
-}
-
-fn mappings(value: &Value) -> Option<Vec<(String, String)>> {
-    let members = value.as_object()?;
-    let mapping =
-        |(from, to): (&String, &Value)| Some((from.clone(), to.as_str().map(str::to_owned)?));
-    members.iter().map(mapping).collect()
 }
 
 /// A workspace folder and what holds in it.

@@ -233,6 +233,8 @@ async fn report(
         Some(token) => Some(token),
         None if session.abilities().progress => {
             let token = session.new_token();
+            // The client may cancel as soon as it knows the token.
+            session.remember_token(token.clone(), cancel.clone());
             let created = session.client.create_work_done_progress(token.clone());
             match tokio::time::timeout(ANSWER, created).await {
                 Ok(Ok(())) => Some(token),

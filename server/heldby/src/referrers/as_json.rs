@@ -1,6 +1,6 @@
 //! Referrers as JSON: a contract that programs outside read.
 
-use heldby_retention::ReferrerTree;
+use heldby_retention::{RefcountAccount, ReferrerTree};
 use serde::Serialize;
 
 use super::{Answer, id, retained, type_of};
@@ -37,11 +37,22 @@ struct ObjectRow {
     machinery: usize,
 }
 
-#[derive(Serialize)]
-struct RefcountRow {
+/// A reference count, taken apart.
+#[derive(Debug, Serialize)]
+pub(crate) struct RefcountRow {
     total: u32,
     seen: u32,
     outside: u32,
+}
+
+impl From<RefcountAccount> for RefcountRow {
+    fn from(account: RefcountAccount) -> Self {
+        Self {
+            total: account.total,
+            seen: account.seen,
+            outside: account.outside(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -79,11 +90,7 @@ pub(crate) fn to_json(answer: &Answer<'_>) -> serde_json::Result<String> {
         shallow: heap.shallow_bytes(of.object),
         retained: retained(heap, answer.dominators, of.object),
         reachable: of.is_reachable,
-        refcount: of.refcount.map(|account| RefcountRow {
-            total: account.total,
-            seen: account.seen,
-            outside: account.outside(),
-        }),
+        refcount: of.refcount.map(RefcountRow::from),
         paths: of.paths.paths.clone(),
         paths_cut: of.paths.is_cut,
         referrers: rows(answer, &of.tree, &of.tree.top),

@@ -12,7 +12,7 @@ use heldby_retention::{
 };
 
 pub(crate) use as_dot::to_dot;
-pub(crate) use as_json::to_json;
+pub(crate) use as_json::{RefcountRow, to_json};
 pub(crate) use as_text::{object_text, to_text};
 
 /// So many nodes a tree may have, whatever was asked for.

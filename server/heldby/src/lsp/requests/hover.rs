@@ -41,14 +41,10 @@ pub(crate) fn hover(session: &Session, params: HoverParams) -> Option<Hover> {
         let word = lines.word_at(at.position, session.documents.encoding())?;
         of_class(&moment.view, word)
     });
-    let (text, range) = match (class, covering.first()) {
-        (Some(class), first)
-            if first
-                .is_none_or(|(_, located)| located.range.start.line != located.range.end.line) =>
-        {
-            (writer.class(&moment.view, class), None)
-        }
-        (_, Some((_, located))) => {
+    // Over several lines a class that is named there is what is meant.
+    let is_one_line = |located: &Located| located.range.start.line == located.range.end.line;
+    let (text, range) = match (covering.first(), class) {
+        (Some((_, located)), class) if class.is_none() || is_one_line(located) => {
             let told: Vec<String> = covering
                 .iter()
                 .take(MOST_FINDINGS)
@@ -56,8 +52,8 @@ pub(crate) fn hover(session: &Session, params: HoverParams) -> Option<Hover> {
                 .collect();
             (told.join(writer.rule()), Some(located.range))
         }
-        (Some(class), None) => (writer.class(&moment.view, class), None),
-        (None, None) => return None,
+        (_, Some(class)) => (writer.class(&moment.view, class), None),
+        (_, None) => return None,
     };
     Some(Hover {
         contents: HoverContents::Markup(MarkupContent {

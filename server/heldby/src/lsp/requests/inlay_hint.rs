@@ -1,7 +1,7 @@
 //! `textDocument/inlayHint`: behind the definition of a holder, what it holds. Off until asked for.
 
 use tower_lsp::ls_types::{
-    InlayHint, InlayHintLabel, InlayHintLabelPart, InlayHintLabelPartTooltip, InlayHintParams,
+    InlayHint, InlayHintLabel, InlayHintLabelPart, InlayHintLabelPartTooltip, InlayHintParams, Position,
 };
 
 use super::{Moment, commands, touch};
@@ -34,40 +34,37 @@ pub(crate) fn inlay_hints(session: &Session, params: &InlayHintParams) -> Option
             .stores
             .iter()
             .find_map(|store| moment.locate(&store.place));
-        hints.push(InlayHint {
-            position: end,
-            label: InlayHintLabel::LabelParts(vec![InlayHintLabelPart {
-                value: commands::short(shown),
-                tooltip: Some(InlayHintLabelPartTooltip::String(format!(
-                    "{}: {}",
-                    Part::Definition.word(),
-                    heldby_finding::words::holder(&finding.holder)
-                ))),
-                location: store.map(|store| store.location()),
-                command: None,
-            }]),
-            kind: None,
-            text_edits: None,
-            tooltip: None,
-            padding_left: Some(true),
-            padding_right: None,
-            data: None,
-        });
+        let label = InlayHintLabelPart {
+            value: commands::short(shown),
+            tooltip: Some(InlayHintLabelPartTooltip::String(format!(
+                "{}: {}",
+                Part::Definition.word(),
+                heldby_finding::words::holder(&finding.holder)
+            ))),
+            location: store.map(|store| store.location()),
+            command: None,
+        };
+        hints.push(hint(end, InlayHintLabel::LabelParts(vec![label])));
     }
     for site in moment.class_sites(uri) {
         if touch(site.located.range, params.range) {
-            hints.push(InlayHint {
-                position: end_of(site.located.range.start.line),
-                label: InlayHintLabel::String(site.words()),
-                kind: None,
-                text_edits: None,
-                tooltip: None,
-                padding_left: Some(true),
-                padding_right: None,
-                data: None,
-            });
+            let end = end_of(site.located.range.start.line);
+            hints.push(hint(end, InlayHintLabel::String(site.words())));
         }
     }
     hints.sort_by_key(|hint| hint.position);
     Some(hints)
+}
+
+fn hint(position: Position, label: InlayHintLabel) -> InlayHint {
+    InlayHint {
+        position,
+        label,
+        kind: None,
+        text_edits: None,
+        tooltip: None,
+        padding_left: Some(true),
+        padding_right: None,
+        data: None,
+    }
 }

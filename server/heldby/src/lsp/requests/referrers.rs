@@ -11,7 +11,7 @@ use tower_lsp::ls_types::Location;
 use super::{Moment, objects};
 use crate::lsp::session::Session;
 use crate::lsp::shown::Asked;
-use crate::referrers::{Wanted, id, objects as wanted_objects, retained, type_of};
+use crate::referrers::{RefcountRow, Wanted, id, objects as wanted_objects, retained, type_of};
 
 /// Objects and referrers in one answer, unless told.
 const PAGE: usize = 50;
@@ -61,13 +61,6 @@ pub(crate) struct ReferrersResult {
     machinery: usize,
 }
 
-#[derive(Debug, Serialize)]
-struct RefcountRow {
-    total: u32,
-    seen: u32,
-    outside: u32,
-}
-
 /// One way in which the object is held.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,11 +106,7 @@ pub(crate) fn referrers(session: &Session, params: &ReferrersParams) -> Result<R
         shallow: heap.shallow_bytes(object),
         retained: retained(heap, &asked.newest.analysis.dominators, object),
         reachable: referrers.is_reachable(object),
-        refcount: RefcountAccount::of(heap, object).map(|account| RefcountRow {
-            total: account.total,
-            seen: account.seen,
-            outside: account.outside(),
-        }),
+        refcount: RefcountAccount::of(heap, object).map(RefcountRow::from),
         paths: referrers.paths(object, MOST_PATHS).paths,
         found,
         next_offset: (next < all.shown.len() && !page.is_empty()).then_some(next),
