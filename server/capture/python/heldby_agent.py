@@ -22,6 +22,7 @@ import functools
 import gc
 import itertools
 import json
+import operator
 import os
 import signal as signals
 import struct
@@ -33,7 +34,7 @@ import weakref
 from array import array
 from itertools import chain, compress, islice, repeat
 from itertools import count as count_from
-from operator import is_, not_
+from operator import is_, is_not, not_
 
 try:
     import ctypes
@@ -51,6 +52,13 @@ except ImportError:
 __all__ = ["dump", "install", "why", "why_text"]
 
 AGENT = "heldby_agent 0.1.0"
+
+# A free-threaded build: while the agent works, the other threads do too. There all that is read of objects which other threads may
+# change is read in single steps, for which the interpreter stops the others.
+THREADS_RUN_FREELY = "free-threading build" in sys.version
+if THREADS_RUN_FREELY:
+    # What code has as constants stays there when the code has run: by this it is known as the agent's.
+    _code_of_module = sys._getframe().f_code
 
 # Kinds of reference, as FORMAT.md numbers them.
 OTHER, ATTRIBUTE, SLOT, LIST_ITEM, TUPLE_ITEM, SET_MEMBER, DEQUE_ITEM = range(7)
@@ -104,6 +112,8 @@ _GETTERS_BY_NAME = {
     ("_asyncio", "Future"): ("_loop", "_result", "_exception", "_source_traceback", "_cancel_message"),
     ("_asyncio", "Task"): ("_loop", "_result", "_exception", "_source_traceback", "_cancel_message", "_coro", "_fut_waiter"),
 }
+# What the collector keeps before each object.
+COLLECTOR_HEADER = 0 if THREADS_RUN_FREELY else 16
 TYPE_IS_IMMUTABLE = 1 << 8
 TYPE_IS_HEAP = 1 << 9
 TYPE_IS_TYPE = 1 << 31
@@ -286,6 +296,10 @@ class _Capture:
         roots = [sys.modules, *frames, builtins.__dict__]
         kinds = [1] + [2] * len(frames) + [3]
         out.write(b"ROOT", _counted(len(roots), column64(map(id, roots)), column32(kinds)))
+        if THREADS_RUN_FREELY:
+            # Those that ran the bodies of the agent's classes stay until the collector comes.
+            functions = compress(level, map(is_, map(type, level), repeat(types.FunctionType)))
+            self.own.update([id(f) for f in functions if f.__globals__ is globals()])
         self.seen.update(self.own, map(id, level))
         self._follow(list(map(id, roots)), roots, level)
         del frames, roots
@@ -300,7 +314,7 @@ class _Capture:
         """Writes the objects of a list, and returns what they reference that is not written yet."""
         # Before anything else is held of them. One object in a list of its own tells what the list and the call add.
         added = next(map(sys.getrefcount, [object()]))
-        counts = array("Q", map(sys.getrefcount, level))
+        counts = array("Q", map(sys.getrefcount, level) if not THREADS_RUN_FREELY else map(max, map(sys.getrefcount, level), repeat(added)))
         following = []
         for start in range(0, len(level), OBJECTS_A_CHUNK):
             groups = collections.defaultdict(list)
@@ -309,7 +323,9 @@ class _Capture:
             collections.deque(map(list.append, map(groups.__getitem__, types_of), count_from(start)), maxlen=0)
             for places in groups.values():
                 group_counts = array("Q", map(counts.__getitem__, places))
-                self._group(list(map(level.__getitem__, places)), _true_counts(group_counts, added), following)
+                group = list(map(level.__getitem__, places))
+                group_counts = _true_counts(group_counts, added)
+                self._group(group, _without_deferred(group, group_counts) if THREADS_RUN_FREELY else group_counts, following)
         del level[:]
         return following
 
@@ -384,8 +400,16 @@ class _Capture:
 
     def _sequences(self, kind, group, following):
         """Items of lists and tuples."""
-        lengths, items = column32(map(len, group)), _items_of(group)
-        if sum(lengths) == len(items):
+        lengths = column32(map(len, group))
+        if THREADS_RUN_FREELY:
+            # As many in all could be more in one and less in another.
+            numbers, items = _references_at_once(group[::-1])
+            items.reverse()
+            is_whole = lengths.tolist() == numbers[::-1]
+        else:
+            items = _items_of(group)
+            is_whole = sum(lengths) == len(items)
+        if is_whole:
             self._items(kind, lengths, _ids(items), items, following)
         else:
             # One of them has a hole, which the collector passes over, or another thread came between the two steps.
@@ -393,6 +417,10 @@ class _Capture:
 
     def _members(self, kind, group, following):
         """Members of sets, items of deques."""
+        if THREADS_RUN_FREELY:
+            # They could change while they are gone over; of a deque the collector tells the type first.
+            rows = [row[kind == DEQUE_ITEM:] for row in _references_of_each(group)]
+            return self._item_rows(kind, [(_ids(row), row) for row in rows], following)
         lengths, items = column32(map(len, group)), list(chain.from_iterable(group))
         if sum(lengths) == len(items):
             self._items(kind, lengths, _ids(items), items, following)
@@ -413,12 +441,13 @@ class _Capture:
         self.out.write(b"ITEM", [struct.pack("<II", kind, len(lengths)), lengths, _little(self._foreign(targets))])
 
     def _dicts(self, group, following):
-        lengths = column32(map(dict.__len__, group))
-        keys = list(chain.from_iterable(map(dict.keys, group)))
-        values = list(chain.from_iterable(map(dict.values, group)))
-        if not sum(lengths) == len(keys) == len(values):
+        if not THREADS_RUN_FREELY:
+            lengths = column32(map(dict.__len__, group))
+            keys = list(chain.from_iterable(map(dict.keys, group)))
+            values = list(chain.from_iterable(map(dict.values, group)))
+        if THREADS_RUN_FREELY or not sum(lengths) == len(keys) == len(values):
             # Another thread changed one between the calls: one by one, then, which is slower and cannot be disturbed.
-            rows = [list(dict.items(o)) for o in group]
+            rows = list(map(list, map(dict.items, group)))
             lengths = column32(map(len, rows))
             keys, values = [key for row in rows for key, _ in row], [value for row in rows for _, value in row]
         if len(keys) > MOST_ITEMS_A_SECTION // 2:
@@ -577,14 +606,20 @@ class _Capture:
     def _frames(self):
         """All frames of all threads but the agent's own, and the thread that runs each."""
         frames, threads = [], {}
-        for thread, frame in sys._current_frames().items():
-            while frame is not None:
-                if frame.f_globals is not globals():
+        tops, stacks = _stacks()
+        for thread, stack in zip(tops, stacks):
+            for frame, names in zip(stack, _of_frames(_globals_of_frame, stack)):
+                if names is not globals():
                     frames.append(frame)
                     threads[id(frame)] = thread
                 else:
                     self.own.add(id(frame))
-                frame = frame.f_back
+        # The frames of this function and of that one are among them, and would keep themselves.
+        tops.clear()
+        stacks.clear()
+        stack = frame = None
+        if THREADS_RUN_FREELY and not _MEMORY_IS_KNOWN:
+            self.notes.append("frames of other threads are left out: on this interpreter they run on meanwhile")
         return frames, threads
 
     def note_file(self, path):
@@ -631,6 +666,18 @@ def _true_counts(counts, added):
     if max(counts) < LEAST_IMMORTAL_COUNT:
         return column32(map((-added).__add__, counts))
     return column32([count - added if count < LEAST_IMMORTAL_COUNT else IMMORTAL for count in counts])
+
+
+def _without_deferred(group, counts):
+    """Counts without the one that the interpreter itself adds where it defers the counting (PEP 703): on 3.13 to functions, modules, their
+    namespaces, classes and code, until the first thread is started, from which on they are immortal."""
+    if not _MEMORY_IS_KNOWN:
+        return counts
+    words = map(_WORDS.__getitem__, [id(o) + _COLLECTOR_BITS_OFFSET >> 3 for o in group])
+    deferred = list(map(COUNT_IS_DEFERRED.__and__, words))
+    if not any(deferred):
+        return counts
+    return array("I", [count - (1 if bit and 0 < count < IMMORTAL else 0) for count, bit in zip(counts, deferred)])
 
 
 class _Class:
@@ -680,7 +727,7 @@ class _Class:
 
     def references_of(self, group):
         """What each object references."""
-        references = list(map(gc.get_referents, group))
+        references = _references_of_each(group)
         if self.layout is not None and self.layout.inline and _dictionaries_are_hidden:
             return _with_hidden_dictionaries(group, references)
         return references
@@ -694,9 +741,9 @@ class _Class:
         values = []
         if self.names:
             values = [(label, address) for label, address in zip(self.names, self.layout.read(o, len(self.names))) if address]
-        if self.names and VALUES_ARE_INLINE and _WORDS[id(o) - 24 >> 3]:
+        if self.names and VALUES_ARE_INLINE and _WORDS[id(o) + _DICTIONARY_OFFSET >> 3]:
             # Before the values: one of them may be the dictionary itself.
-            values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) - 24 >> 3]))
+            values.insert(0, ((NAMESPACE, NO_STRING), _WORDS[id(o) + _DICTIONARY_OFFSET >> 3]))
         if self.code_of is not None and id(types.FunctionType) in map(id, map(type, references)):
             # It has its function until it ends; then its frame is forgotten.
             values += [
@@ -769,7 +816,7 @@ def _get_unless_none(descriptor, o):
 
 def _entries(t):
     namespace = _namespace_of(t)
-    return () if namespace is None else namespace.items()
+    return () if namespace is None else list(namespace.items())
 
 
 def _entry(names, wanted):
@@ -803,7 +850,7 @@ def _sizes_of(measures):
         if type(measure) is types.MethodDescriptorType:
             break
         own = next(found for found in measures if type(found) is types.MethodDescriptorType)
-        return lambda group: [own(o) + (16 if gc.is_tracked(o) else 0) for o in group]
+        return lambda group: [own(o) + (COLLECTOR_HEADER if gc.is_tracked(o) else 0) for o in group]
     return lambda group: map(sys.getsizeof, group)
 
 
@@ -841,15 +888,37 @@ def _subclass_of(base, kind):
             capture._item_rows(kind, rows, following)
             item_rows = [objects for _, objects in rows]
         else:
-            item_rows = list(map(list, map(base.__iter__, group)))
+            item_rows = [_last_references(o, base) for o in group] if THREADS_RUN_FREELY else list(map(list, map(base.__iter__, group)))
             capture._item_rows(kind, [(_ids(row), row) for row in item_rows], following)
-        columns = known.columns(group)
+        columns, references = known.columns(group), _references_of_each(group)
         rows = []
         for row, (o, items) in enumerate(zip(group, item_rows)):
-            rows.append(capture._labels(known, row, o, columns, gc.get_referents(o), set(map(id, items))))
+            rows.append(capture._labels(known, row, o, columns, references[row], set(map(id, items))))
         capture.labelled(group, rows, following)
 
     return write
+
+
+# Between the references of one object and those of the next.
+_BETWEEN = [object()]
+
+
+def _references_at_once(group):
+    """How many references each object has, and all of them: as they are at one moment, for the interpreter stops the other threads of a
+    free-threaded build while it answers."""
+    references = gc.get_referents(*chain.from_iterable(zip(group, repeat(_BETWEEN))))
+    ends = list(compress(count_from(), map(is_, references, repeat(_BETWEEN[0]))))
+    lengths = [end - start - 1 for start, end in zip(chain((-1,), ends), ends)]
+    return lengths, list(compress(references, map(is_not, references, repeat(_BETWEEN[0]))))
+
+
+def _references_of_each(group):
+    """What each object references."""
+    if not THREADS_RUN_FREELY:
+        return list(map(gc.get_referents, group))
+    lengths, references = _references_at_once(group)
+    references = iter(references)
+    return [list(islice(references, length)) for length in lengths]
 
 
 def _items_of(sequences):
@@ -862,6 +931,8 @@ def _items_of(sequences):
 
 def _item_row(o, base):
     """Addresses of the items of a list or tuple, 0 where there is none, and the items."""
+    if THREADS_RUN_FREELY and base is list:
+        return _list_row(o)
     references = gc.get_referents(o)
     if not _MEMORY_IS_KNOWN:
         items = references[::-1] if type(o) is base else references[len(references) - base.__len__(o):][::-1]
@@ -876,18 +947,45 @@ def _item_row(o, base):
     return addresses, [owned[address] for address in addresses if address]
 
 
+# So often is asked for what another thread changes meanwhile.
+TRIES = 10
+
+
+def _last_references(o, base):
+    """The items of a container whose class may have added references: those come before the items."""
+    for _ in range(TRIES):
+        count, references = base.__len__(o), gc.get_referents(o)
+        if base.__len__(o) == count:
+            break
+    return references[max(len(references) - count, 0):]
+
+
+def _list_row(o):
+    """The same as `_item_row` for a list that other threads may change at any moment: its memory is not looked at, for it may be another
+    by then. Of a list that has fewer items than its length, and keeps them, the last places count as empty."""
+    found = []
+    for _ in range(TRIES):
+        items = gc.get_referents(o) if type(o) is list else _last_references(o, list)
+        found.append((list.__len__(o), len(items)))
+        if found[-1][0] == found[-1][1]:
+            break
+    items.reverse()
+    empty = found[0][0] - found[0][1] if len(found) == TRIES and len(set(found)) == 1 else 0
+    return array("Q", chain(map(id, items), repeat(0, max(empty, 0)))), items
+
+
 def _write_cells(capture, known, group, following):
-    rows = [[((CELL_CONTENTS, NO_STRING), reference) for reference in gc.get_referents(o)] for o in group]
+    rows = [[((CELL_CONTENTS, NO_STRING), reference) for reference in references] for references in _references_of_each(group)]
     capture.labelled(group, rows, following)
 
 
 def _write_modules(capture, known, group, following):
     out = capture.out
     rows, described = [], []
-    for o in group:
+    for o, references in zip(group, _references_of_each(group)):
         namespace = _module_dict_of(o)
         labels = []
-        for reference in gc.get_referents(o):
+        for reference in references:
             if reference is namespace:
                 labels.append(((NAMESPACE, NO_STRING), reference))
                 capture.name_namespace(reference)
@@ -929,12 +1027,12 @@ def _write_functions(capture, known, group, following):
         (SLOT, string(name)) for name in ("__closure__", "__defaults__", "__kwdefaults__", "__annotations__")
     )
     rows, codes, modules, qualnames, strangers = [], [], [], [], {}
-    for f in group:
+    for f, references in zip(group, _references_of_each(group)):
         code, names, defaults, keywords, closure = f.__code__, f.__globals__, f.__defaults__, f.__kwdefaults__, f.__closure__
         arguments = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
         labels = []
         has_namespace = False
-        for reference in gc.get_referents(f):
+        for reference in references:
             if reference is code:
                 label = machinery["__code__"]
             elif reference is names:
@@ -967,7 +1065,7 @@ def _write_functions(capture, known, group, following):
             names_of_defaults = arguments[:code.co_argcount][-len(defaults):] if defaults else ()
             labels += [((DEFAULT | DESCRIBED, string(name)), value) for name, value in zip(names_of_defaults, defaults)]
         if type(keywords) is dict:
-            labels += [((KEYWORD_DEFAULT | DESCRIBED, string(name)), value) for name, value in keywords.items() if type(name) is str]
+            labels += [((KEYWORD_DEFAULT | DESCRIBED, string(name)), value) for name, value in list(keywords.items()) if type(name) is str]
         rows.append(labels)
         codes.append(id(code))
         module = f.__module__
@@ -988,11 +1086,14 @@ def _is_annotations(f, names, code):
     if not names:
         return False
     parameters = set(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount + 2]) | {"return"}
-    return all(type(name) is str and name in parameters for name in dict.keys(names))
+    return all(type(name) is str and name in parameters for name in list(dict.keys(names)))
 
 
 # What a code object holds; the collector does not know.
 _CODE_PARTS = [(name, member.__get__) for name, member in types.CodeType.__dict__.items() if type(member) is types.MemberDescriptorType]
+if THREADS_RUN_FREELY:
+    # Code keeps these once they were asked for, as they are for functions. There a later dump would find them, with nobody who has them.
+    _CODE_PARTS += [(name, types.CodeType.__dict__[name].__get__) for name in ("co_varnames", "co_cellvars", "co_freevars")]
 
 
 def _parts_of_code(code):
@@ -1018,14 +1119,13 @@ def _write_types(capture, known, group, following):
     string = capture.out.string
     labels = {name: (MACHINERY, string(name)) for name in ("__mro__", "__bases__", "__base__", "type")}
     rows = []
-    for t in group:
+    for t, references in zip(group, _references_of_each(group)):
         if id(t) not in capture.classes:
             capture._meet(t)
         mro = _mro_of(t)
         # A type that the interpreter has not made ready has neither, and asking for its bases would be its end.
         bases = _bases_of(t) if mro is not None else None
         row, has_namespace = [], False
-        references = gc.get_referents(t)
         if not _flags_of(t) & TYPE_IS_HEAP:
             # The collector does not follow the types that C code declares.
             references = [part for part in (*gc.get_referents(_namespace_of(t)), mro, bases) if part is not None]
@@ -1050,10 +1150,9 @@ def _write_types(capture, known, group, following):
 def _write_caches(capture, known, group, following):
     wrapped = (MACHINERY, capture.out.string("__wrapped__"))
     rows = []
-    for o in group:
-        references = gc.get_referents(o)
+    for o, references in zip(group, _references_of_each(group)):
         entries = _entries_of_cache(references)
-        if entries is not None and any(map(_is_cache_entry, dict.values(entries))):
+        if entries is not None and any(map(_is_cache_entry, list(dict.values(entries)))):
             references = _without_entries(capture, references, entries, following)
         row, is_behind = [], False
         for reference in references:
@@ -1081,7 +1180,7 @@ def _is_cache_entry(o):
 def _entries_of_cache(references):
     """The dictionary of a cache's entries: of a bounded cache one that has such entries, for results come before it; else the first."""
     dictionaries = [reference for reference in references if type(reference) is dict]
-    bounded = (entries for entries in dictionaries if any(map(_is_cache_entry, islice(dict.values(entries), 1))))
+    bounded = (entries for entries in dictionaries if any(map(_is_cache_entry, list(dict.values(entries))[:1])))
     return next(chain(bounded, dictionaries), None)
 
 
@@ -1128,8 +1227,7 @@ def _write_thread_locals(capture, known, group, following):
     string = capture.out.string
     columns = known.columns(group)
     rows = []
-    for row, o in enumerate(group):
-        references = gc.get_referents(o)
+    for row, (o, references) in enumerate(zip(group, _references_of_each(group))):
         tables = [reference for reference in references if type(reference) is dict and _is_table_of_threads(reference)]
         labels = []
         for label, reference in capture._labels(known, row, o, columns, references):
@@ -1152,8 +1250,8 @@ def _is_table_of_threads(table):
 def _write_several_iterators(capture, known, group, following):
     """`map` and `zip`: the tuple in which they keep what they go over says nothing."""
     rows = []
-    for row, o in enumerate(group):
-        labels = capture._labels(known, row, o, [], gc.get_referents(o))
+    for row, (o, references) in enumerate(zip(group, _references_of_each(group))):
+        labels = capture._labels(known, row, o, [], references)
         iterators = [target for label, target in labels if label == known.rest[0] and type(target) is tuple][:1]
         labels += [((ITERATES | DESCRIBED, NO_STRING), iterator) for one in iterators for iterator in one]
         rows.append(labels)
@@ -1162,7 +1260,7 @@ def _write_several_iterators(capture, known, group, following):
 
 def _write_contexts(capture, known, group, following):
     """Contexts: beside what they are made of, the value of each variable, which is told as the variable's."""
-    references = [gc.get_referents(o) for o in group]
+    references = _references_of_each(group)
     capture.labelled(group, [[(known.label(r, 9), r) for r in row] for row in references], following)
     for o in group:
         for variable, value in list(_items_of_context(o)):
@@ -1219,29 +1317,30 @@ _fill_rest()
 def _write_frames(capture, known, group, following):
     out = capture.out
     string = out.string
-    machinery = {name: (MACHINERY, string(name)) for name in ("f_back", "f_code", "f_globals", "f_builtins")}
+    machinery = [(MACHINERY, string(name)) for name in ("f_back", "f_code", "f_globals", "f_builtins")]
     threads = capture.threads or {}
-    rows = []
-    for frame in group:
+    rows, codes, lines = [], [], []
+    references = _references_of_each(group)
+    for frame, owned, (back, code, names, builtin_names, line) in zip(group, references, _of_frames(_parts_of_frame, group)):
         row = _frame_parts(frame, capture, id(frame) in threads)
-        for name in machinery:
-            value = getattr(frame, name)
+        for label, value in zip(machinery, (back, code, names, builtin_names)):
             if value is not None and id(value) not in capture.own:
-                row.append((machinery[name], value))
+                row.append((label, value))
+        codes.append(id(code))
+        lines.append(line or 0)
         known_ids = {id(value) for _, value in row}
         # A frame that does not run tells of its function and of what lies on its stack too.
-        row += [((STACK, NO_STRING), value) for value in gc.get_referents(frame) if id(value) not in known_ids]
+        row += [((STACK, NO_STRING), value) for value in owned if id(value) not in known_ids]
         rows.append(row)
     capture.labelled(group, rows, following)
-    out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(id(frame.f_code) for frame in group),
-                                column64(threads.get(id(frame), 0) for frame in group),
-                                column32(frame.f_lineno or 0 for frame in group)))
+    numbers = column64(threads.get(id(frame), 0) for frame in group)
+    out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(codes), numbers, column32(lines)))
 
 
 def _frame_parts(frame, capture, is_running):
     """(label, target) of a frame's local variables, or of the dictionary that it has in place of them, and of its stack."""
     string = capture.out.string
-    is_optimized = frame.f_code.co_flags & CODE_IS_OPTIMIZED
+    is_optimized = _of_frames(_code_of_frame, [frame])[0].co_flags & CODE_IS_OPTIMIZED
     if not _frames_are_readable:
         local_variables = frame.f_locals
         if not is_optimized:
@@ -1321,8 +1420,8 @@ def _writer_for(t, mro):
 # What only memory knows: names of attributes kept without a dictionary, and locals of frames.
 
 _MEMORY_IS_KNOWN = (
-    ctypes is not None and sys.implementation.name == "cpython" and struct.calcsize("P") == 8
-    and "t" not in getattr(sys, "abiflags", "") and not hasattr(sys, "gettotalrefcount")
+    ctypes is not None and sys.implementation.name == "cpython" and struct.calcsize("P") == 8 and not hasattr(sys, "gettotalrefcount")
+    and (not THREADS_RUN_FREELY or sys.version_info[:2] == (3, 13))
 )
 if _MEMORY_IS_KNOWN:
     # All memory, as words and as references. One step of the interpreter reads a word, or takes a reference to the object that
@@ -1331,15 +1430,58 @@ if _MEMORY_IS_KNOWN:
     _OBJECTS = (ctypes.py_object * (1 << 44)).from_address(0)
 
 
+if _MEMORY_IS_KNOWN and THREADS_RUN_FREELY:
+    try:
+        # It is called with an object, which is of no interest.
+        _Visitor = ctypes.PYFUNCTYPE(ctypes.c_int)
+        _visit_objects = ctypes.PYFUNCTYPE(None, _Visitor, ctypes.c_void_p)(("PyUnstable_GC_VisitObjects", ctypes.pythonapi))
+    except AttributeError:
+        _MEMORY_IS_KNOWN = False
+
+
+def _at_rest(*steps):
+    """Takes all steps of some iterators, one iterator after the other, while every other thread stands still. For free-threaded builds.
+
+    The interpreter stops the other threads while it shows its objects to a function of ours: this one takes the steps when it is shown
+    the first object, and answers 0, which ends the showing. Each step is to add to a list, by C code alone: so no signal is handled
+    meanwhile, whose handler could wait for a thread that stands still. No step may ask the collector: it stops the threads itself.
+    """
+    _visit_objects(_Visitor(functools.partial(operator.countOf, chain.from_iterable(steps), steps)), None)
+
+
+def _can_stop_threads():
+    probe, found = object(), []
+    _at_rest(map(found.append, [probe, 1]), map(found.append, map(id, [probe])))
+    return found == [probe, 1, id(probe)]
+
+
+if _MEMORY_IS_KNOWN and THREADS_RUN_FREELY:
+    _MEMORY_IS_KNOWN = _can_stop_threads()
+
 _MEMORY_TYPES = (type(_WORDS), type(_OBJECTS)) if _MEMORY_IS_KNOWN else ()
+if _MEMORY_IS_KNOWN and THREADS_RUN_FREELY:
+    _MEMORY_TYPES += (_Visitor, type(_visit_objects))
 
 
 def _words(address, count):
     return _WORDS[address >> 3:(address >> 3) + count]
 
 
-_LIST_ITEMS_OFFSET, _TUPLE_ITEMS_OFFSET = 24, tuple.__basicsize__
-_KEYS_OFFSET = {(3, 11): 872, (3, 12): 880, (3, 13): 880, (3, 14): 880, (3, 15): 888}.get(sys.version_info[:2])
+# Where objects have their parts. All begin with a header (Include/object.h) whose last word is the type; the header of a free-threaded
+# build has the thread that owns the object, the collector's bits and two counts too, and nothing of the collector's stands before it.
+_HEADER = 32 if THREADS_RUN_FREELY else 16
+_TYPE_OFFSET = _HEADER - 8
+# The header's word with the collector's bits, and the bit of an object whose counting is deferred (Include/internal/pycore_gc.h).
+_COLLECTOR_BITS_OFFSET, COUNT_IS_DEFERRED = 8, 64 << 24
+# Include/cpython/listobject.h and tupleobject.h.
+_LIST_ITEMS_OFFSET, _TUPLE_ITEMS_OFFSET = _HEADER + 8, tuple.__basicsize__
+# Include/cpython/object.h: struct _heaptypeobject.
+_KEYS_OFFSET = {(3, 11): 856, (3, 12): 864, (3, 13): 864, (3, 14): 864, (3, 15): 872}.get(sys.version_info[:2])
+_KEYS_OFFSET = _KEYS_OFFSET and _HEADER + _KEYS_OFFSET
+# Since 3.12, before the object (Include/internal/pycore_object.h: MANAGED_DICT_OFFSET).
+_DICTIONARY_OFFSET = -8 if THREADS_RUN_FREELY else -24
+# Include/cpython/funcobject.h.
+ANNOTATIONS_OFFSET = _HEADER + (96 if sys.version_info >= (3, 10) else 80)
 # Since 3.13 the values lie behind the object, and stay its own when a dictionary is laid over them.
 VALUES_ARE_INLINE = sys.version_info >= (3, 13)
 TYPE_HAS_MANAGED_DICT = 1 << 4
@@ -1374,7 +1516,7 @@ class _ValuesLayout:
             capacity, _, _, is_valid = _WORDS[id(o) + self.inline >> 3].to_bytes(8, sys.byteorder)[:4]
             return _words(id(o) + self.inline + 8, min(count, capacity)) if is_valid else ()
         if sys.version_info >= (3, 12):
-            word = _WORDS[id(o) - 24 >> 3]
+            word = _WORDS[id(o) + _DICTIONARY_OFFSET >> 3]
             return _words(word + 1, count) if word & 1 else ()
         values = _WORDS[id(o) - 32 >> 3]
         return _words(values, count) if values else ()
@@ -1404,7 +1546,7 @@ def _hides_dictionaries():
         return False
     probe = _Probe()
     names = probe.__dict__
-    return _WORDS[id(probe) - 24 >> 3] == id(names) and not any(reference is names for reference in gc.get_referents(probe))
+    return _WORDS[id(probe) + _DICTIONARY_OFFSET >> 3] == id(names) and not any(reference is names for reference in gc.get_referents(probe))
 
 
 _dictionaries_are_hidden = _hides_dictionaries()
@@ -1412,8 +1554,18 @@ _dictionaries_are_hidden = _hides_dictionaries()
 
 def _with_hidden_dictionaries(group, references):
     """The references of each object, and its dictionary where the collector does not tell of it."""
+    if THREADS_RUN_FREELY:
+        places = [id(o) + _DICTIONARY_OFFSET >> 3 for o in group]
+        rows = list(compress(count_from(), map(_WORDS.__getitem__, places)))
+        places, words, found = [places[row] for row in rows], [], []
+        if rows:
+            _at_rest(map(words.append, map(_WORDS.__getitem__, places)), map(found.append, map(_OBJECTS.__getitem__, compress(places, words))))
+        for row, names in zip(compress(rows, words), found):
+            if id(names) not in map(id, references[row]):
+                references[row].append(names)
+        return references
     for row, address in enumerate(map(id, group)):
-        place = address - 24 >> 3
+        place = address + _DICTIONARY_OFFSET >> 3
         word = _WORDS[place]
         if word and word not in map(id, references[row]):
             try:
@@ -1424,8 +1576,9 @@ def _with_hidden_dictionaries(group, references):
 
 
 # Where a frame keeps its parts. Since 3.11 the interpreter's own frame lies apart from the frame object, which has its address.
+# Include/internal/pycore_frame.h (up to 3.10 Include/cpython/frameobject.h).
 FRAMES_ARE_APART = sys.version_info >= (3, 11)
-FRAME_ADDRESS_OFFSET = 24
+FRAME_ADDRESS_OFFSET = _HEADER + 8
 _LOCALS_OFFSET = {
     (3, 8): 360, (3, 9): 360, (3, 10): 352, (3, 11): 72, (3, 12): 72, (3, 13): 72, (3, 14): 80, (3, 15): 80,
 }.get(sys.version_info[:2], 0)
@@ -1437,10 +1590,42 @@ STACK_END_IS_AN_ADDRESS = sys.version_info >= (3, 14)
 # The lowest bit of such a reference says that it is borrowed, both that it is a number.
 REFERENCES_ARE_TAGGED = sys.version_info >= (3, 14)
 BORROWED, TAGS = 1, 3
-# A generator has its frame in itself since 3.11.
-_FRAME_IN_GENERATOR = {(3, 11): 80}.get(sys.version_info[:2], 72)
+# A generator has its frame in itself since 3.11 (Include/cpython/genobject.h; since 3.14 Include/internal/pycore_interpframe_structs.h).
+_FRAME_IN_GENERATOR = _HEADER + {(3, 11): 64}.get(sys.version_info[:2], 56)
 CODE_IS_OPTIMIZED = 1
 CODE_IS_OF_A_GENERATOR = 0x20 | 0x80 | 0x200
+
+
+_parts_of_frame = operator.attrgetter("f_back", "f_code", "f_globals", "f_builtins", "f_lineno")
+_code_of_frame = operator.attrgetter("f_code")
+_globals_of_frame = operator.attrgetter("f_globals")
+
+
+def _of_frames(get, frames):
+    """What a getter gives for each frame."""
+    if not THREADS_RUN_FREELY or not _MEMORY_IS_KNOWN:
+        return list(map(get, frames))
+    found = []
+    _at_rest(map(found.append, map(get, frames)))
+    return found
+
+
+def _stacks():
+    """The threads, and the frames of each from the innermost on. If a free-threaded build cannot stop the others: of this thread alone."""
+    tops, stacks = sys._current_frames(), []
+    if THREADS_RUN_FREELY and _MEMORY_IS_KNOWN:
+        # Each thread's frame, that one's `f_back`, and so on up to None.
+        steps = [itertools.accumulate(repeat("f_back"), getattr, initial=frame).__next__ for frame in tops.values()]
+        _at_rest(map(stacks.append, map(list, map(iter, steps, repeat(None)))))
+        return tops, stacks
+    if THREADS_RUN_FREELY:
+        tops = {threading.get_ident(): sys._getframe()}
+    for frame in tops.values():
+        stacks.append([])
+        while frame is not None:
+            stacks[-1].append(frame)
+            frame = frame.f_back
+    return tops, stacks
 
 
 def _local_names(code):
@@ -1457,6 +1642,21 @@ def _frame_memory(frame, count):
     # One expression that calls nothing of Python's: no other thread runs while it is worked out, so the frame stays where it is.
     words = _WORDS[(start := _WORDS[place] >> 3):start + count]
     return start << 3, words
+
+
+def _frame_memory_at_rest(frame, variables, count):
+    """The same, and the objects that the frame has for its variables, of which there are so many, its function, and its namespace."""
+    first = _LOCALS_OFFSET >> 3
+    are_objects = [place in (_FUNCTION_OFFSET >> 3, _NAMESPACE_OFFSET >> 3) for place in range(first)]
+    are_objects += [place < variables for place in range(count)]
+    starts, words, objects = [], [], []
+    places = map(operator.add, chain.from_iterable(map(repeat, starts)), range(first + count))
+    _at_rest(
+        map(starts.append, map(operator.rshift, map(_WORDS.__getitem__, [id(frame) + FRAME_ADDRESS_OFFSET >> 3]), [3])),
+        map(words.extend, map(_WORDS.__getitem__, map(slice, starts, map((first + count).__add__, starts)))),
+        map(objects.append, map(_OBJECTS.__getitem__, compress(places, map(operator.mul, words, are_objects)))),
+    )
+    return starts[0] << 3, words, {id(o): o for o in objects}
 
 
 def _frame_item(frame, place):
@@ -1483,12 +1683,17 @@ class _FrameReading:
     """One look at a frame's memory. `alive`: addresses of objects that live as long as this is used."""
 
     def __init__(self, frame, alive):
-        code = frame.f_code
+        code, = _of_frames(_code_of_frame, [frame])
+        self.code = code
         self.frame = frame
         self.alive = alive
         self.names = _local_names(code)
         self.first = _LOCALS_OFFSET >> 3
-        self.address, self.words = _frame_memory(frame, len(self.names) + (code.co_stacksize if FRAMES_ARE_APART else 0))
+        count = len(self.names) + (code.co_stacksize if FRAMES_ARE_APART else 0)
+        if THREADS_RUN_FREELY:
+            self.address, self.words, self.taken = _frame_memory_at_rest(frame, len(self.names), count)
+        else:
+            self.address, self.words = _frame_memory(frame, count)
         self.owned = {id(reference): reference for reference in gc.get_referents(frame)}
         self.values = None
 
@@ -1510,13 +1715,15 @@ class _FrameReading:
             return None
         if address in self.owned:
             return self.owned[address], is_owned
+        if THREADS_RUN_FREELY:
+            return (self.taken[address], is_owned) if address in self.taken else None
         if address in self.alive:
             return _object_at(address), is_owned
         if not FRAMES_ARE_APART:
             return None
         if REFERENCES_ARE_TAGGED:
             if self.values is None:
-                values = self.frame.f_locals.values() if self.frame.f_code.co_flags & CODE_IS_OPTIMIZED else ()
+                values = self.frame.f_locals.values() if self.code.co_flags & CODE_IS_OPTIMIZED else ()
                 self.values = {id(value): value for value in values}
             return (self.values[address], is_owned) if address in self.values else None
         try:
@@ -1543,6 +1750,8 @@ class _FrameReading:
     def function(self):
         """The function that runs, if the frame has it and it is known to live; else None."""
         address = _without_tags(self.words[_FUNCTION_OFFSET >> 3]) if FRAMES_ARE_APART else 0
+        if THREADS_RUN_FREELY:
+            return self.taken.get(address)
         return _object_at(address) if address in self.alive else None
 
     def namespace(self):
@@ -1550,6 +1759,8 @@ class _FrameReading:
         place = _NAMESPACE_OFFSET >> 3
         if self.words[place] in self.owned:
             return self.owned[self.words[place]]
+        if THREADS_RUN_FREELY:
+            return self.taken.get(self.words[place])
         try:
             return _frame_item(self.frame, place)
         except ValueError:
@@ -1558,8 +1769,8 @@ class _FrameReading:
     def owned_by_a_generator(self):
         """Addresses of what the frame shows and its generator owns."""
         generator = self.address - _FRAME_IN_GENERATOR
-        if FRAMES_ARE_APART and self.frame.f_code.co_flags & CODE_IS_OF_A_GENERATOR and generator in self.alive:
-            if _WORDS[generator + 8 >> 3] in _GENERATORS:
+        if FRAMES_ARE_APART and self.code.co_flags & CODE_IS_OF_A_GENERATOR and generator in self.alive:
+            if _WORDS[generator + _TYPE_OFFSET >> 3] in _GENERATORS:
                 return set(map(id, gc.get_referents(_object_at(generator))))
         return ()
 
@@ -1628,8 +1839,6 @@ def _generator_parts(generator, code):
 
 _frames_are_readable = _can_read_frames()
 
-ANNOTATIONS_OFFSET = 112 if sys.version_info >= (3, 10) else 96
-
 
 def _can_read_functions():
     """Whether the annotations of a function are where they should be, and nowhere else."""
@@ -1666,10 +1875,14 @@ def _own_ids():
         if id(value) in own:
             continue
         kind = type(value)
+        if THREADS_RUN_FREELY and kind is tuple and sys.getrefcount(value) >= LEAST_IMMORTAL_COUNT:
+            # A constant: there it is everybody's who has an equal one.
+            continue
         if kind is types.FunctionType and value.__globals__ is names:
             parts = [value.__code__, value.__defaults__, value.__kwdefaults__, value.__closure__]
         elif kind is types.CodeType and value.co_filename == _own_ids.__code__.co_filename:
             parts = [part for part in _parts_of_code(value).values() if type(part) is tuple]
+            parts += [constant for constant in value.co_consts if type(constant) is types.CodeType]
         elif _flags_of(kind) & TYPE_IS_TYPE and _entry(_entries(value), "__module__") == __name__:
             # Those of ctypes keep theirs in a dictionary of their own kind.
             namespace = [r for r in gc.get_referents(value) if dict in _mro_of(type(r))]
@@ -2108,14 +2321,18 @@ class _HolderSearch(_Capture):
         self._group([o], column32([0]), [])
         self._write_links()
         for place, kind, target in out.entries:
-            key, value = next(islice(dict.items(o), place, None), (None, None))
+            try:
+                key, value = next(islice(dict.items(o), place, None), (None, None))
+            except RuntimeError:
+                continue
             # Unless another thread changed it.
             if kind == DICT_KEY and id(key) == target:
                 out.found[target].add(out.label(DICT_KEY, NO_STRING))
             elif kind == DICT_VALUE and id(value) == target:
                 out.found[target].add(self._label_of_entry(key))
         if type(o) is types.FrameType:
-            in_cells = (*o.f_code.co_cellvars, *o.f_code.co_freevars)
+            code, = _of_frames(_code_of_frame, [o])
+            in_cells = (*code.co_cellvars, *code.co_freevars)
             for target, found in out.found.items():
                 # Some interpreters tell what is in a cell as if it were in the frame.
                 if type(self.objects[target]) is not types.CellType:
@@ -2213,7 +2430,7 @@ class _HolderSearch(_Capture):
         if sys.version_info < (3, 11) or id(type(o)) not in _RUNNING or not _RUNNING[id(type(o))](o):
             return []
         code = _GENERATORS[id(type(o))](o)
-        return [address for address, frame in self.running.items() if frame.f_code is code]
+        return [address for address, frame in self.running.items() if _of_frames(_code_of_frame, [frame])[0] is code]
 
     def _note_links(self, links, following):
         """References that the capture told of while it wrote another object."""
@@ -2268,13 +2485,15 @@ class _HolderSearch(_Capture):
         """All objects that reference one of the level's; the agent's own are left out."""
         wanted = frozenset(level)
         is_frozen = gc.get_freeze_count() >= LEAST_FROZEN
+        # When the first thread starts, 3.13 makes modules, classes and functions immortal, and the collector forgets them.
+        is_forgetful = THREADS_RUN_FREELY and not gc.is_tracked(os.makedirs)
         if is_frozen or len(level) > OBJECTS_A_QUESTION:
             found = _those_that_reference(wanted, self.tracked)
         else:
             found = set(map(id, gc.get_referrers(*level.values())))
             # What was made since has nothing to do with the program.
             found = list(compress(self.tracked, map(found.__contains__, map(id, self.tracked))))
-        if is_frozen or any(map(_may_be_in_hidden_containers, level.values())):
+        if is_frozen or is_forgetful or any(map(_may_be_in_hidden_containers, level.values())):
             if self.hidden is None:
                 # Who asks about something that is everywhere does not wait for the last of its referrers.
                 self.is_everywhere = len(found) > 10 * REFERRERS_A_LEVEL
@@ -2300,12 +2519,12 @@ class _HolderSearch(_Capture):
             roots += [value for _, value in _frame_parts(frame, self, True)]
         waiting = self._unlisted(roots, listed, hidden)
         for start in range(0, len(self.tracked), OBJECTS_A_CHUNK):
-            referents = list(chain.from_iterable(map(gc.get_referents, self.tracked[start:start + OBJECTS_A_CHUNK])))
+            referents = gc.get_referents(*self.tracked[start:start + OBJECTS_A_CHUNK])
             waiting += self._unlisted(referents, listed, hidden)
         while waiting:
             codes = [o for o in waiting if type(o) is types.CodeType]
             parts = [part for _, get in _CODE_PARTS for part in map(get, codes)]
-            waiting = self._unlisted([*chain.from_iterable(map(gc.get_referents, waiting)), *parts], listed, hidden)
+            waiting = self._unlisted([*gc.get_referents(*waiting), *parts], listed, hidden)
         self.hidden = [o for o in hidden.values() if type(o) is not types.CodeType]
         self.codes = [o for o in hidden.values() if type(o) is types.CodeType]
 
@@ -2349,14 +2568,18 @@ def _may_be_in_hidden_containers(o):
 
 
 def _those_that_reference(wanted, objects):
-    return list(compress(objects, map(not_, map(wanted.isdisjoint, map(map, repeat(id), map(gc.get_referents, objects))))))
+    references = map(gc.get_referents, objects)
+    if THREADS_RUN_FREELY:
+        chunks = [objects[start:start + OBJECTS_A_CHUNK] for start in range(0, len(objects), OBJECTS_A_CHUNK)]
+        references = chain.from_iterable(map(_references_of_each, chunks))
+    return list(compress(objects, map(not_, map(wanted.isdisjoint, map(map, repeat(id), references)))))
 
 
 def _count_references(objects, wanted):
     """How many references the objects have to each of the wanted."""
     numbers = collections.Counter()
     for start in range(0, len(objects), OBJECTS_A_CHUNK):
-        targets = _ids(chain.from_iterable(map(gc.get_referents, objects[start:start + OBJECTS_A_CHUNK])))
+        targets = _ids(gc.get_referents(*objects[start:start + OBJECTS_A_CHUNK]))
         numbers.update(compress(targets, map(wanted.__contains__, targets)))
     return numbers
 
@@ -2554,7 +2777,7 @@ class _HolderReport:
         codes, wrapped = {}, {}
         for address, o in search.objects.items():
             if type(o) is types.FrameType:
-                codes[address] = o.f_code
+                codes[address], = _of_frames(_code_of_frame, [o])
             elif id(type(o)) in _GENERATORS:
                 codes[address] = _GENERATORS[id(type(o))](o)
             elif any(k is _LruCache for k in _mro_of(type(o)) or ()):
@@ -2583,7 +2806,7 @@ class _HolderReport:
         search._read(code, frozenset())
         file, qualname = self.names.codes[id(code)]
         if type(o) is types.FrameType:
-            return _name_in(o.f_globals), _short(qualname)
+            return _name_in(_of_frames(_globals_of_frame, [o])[0]), _short(qualname)
         for candidate in search.modules.values():
             names = _module_dict_of(candidate)
             module_file = _entry(list(dict.items(names)), "__file__")
