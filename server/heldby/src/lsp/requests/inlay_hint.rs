@@ -1,7 +1,8 @@
 //! `textDocument/inlayHint`: behind the definition of a holder, what it holds. Off until asked for.
 
 use tower_lsp::ls_types::{
-    InlayHint, InlayHintLabel, InlayHintLabelPart, InlayHintLabelPartTooltip, InlayHintParams, Position,
+    InlayHint, InlayHintLabel, InlayHintLabelPart, InlayHintLabelPartTooltip, InlayHintParams,
+    Position,
 };
 
 use super::{Moment, commands, touch};
