@@ -133,6 +133,9 @@ fn steps(all: bool) -> Vec<Step> {
         }
     }
     steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
+    if all {
+        steps.push(free_threaded_step());
+    }
 
     steps.push(step("demo", || demo(None)));
     steps.extend(editors::steps());
@@ -351,6 +354,21 @@ fn agent_step((name, interpreter): (String, Result<Interpreter, String>)) -> Ste
             work: Work::Skip(why),
         },
     }
+}
+
+/// The build of Python that has no global lock: its objects are laid out otherwise, and other threads run while a dump is taken.
+fn free_threaded_step() -> Step {
+    step("free-threaded Python 3.13", || {
+        let Some(interpreter) = Interpreter::at("python3.13t") else {
+            let why = "no `python3.13t` on the PATH: build CPython 3.13 with `--disable-gil`, or let pyenv do it \
+                       (`pyenv install 3.13t`)";
+            return Err(NotToBeHad(why.to_owned()).into());
+        };
+        test_agent(&interpreter)?;
+        let mut command = workspace::cargo(&["test", "--package", "heldby-tests"]);
+        command.args(["--test", "ways", "--test", "graphs", "--test", "refcounts"]);
+        process::run(command.env("HELDBY_TEST_PYTHONS", &interpreter.executable))
+    })
 }
 
 /// The agent's own tests, in Python.
