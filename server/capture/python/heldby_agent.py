@@ -400,20 +400,28 @@ class _Capture:
 
     def _sequences(self, kind, group, following):
         """Items of lists and tuples."""
-        lengths = column32(map(len, group))
         if THREADS_RUN_FREELY:
-            # As many in all could be more in one and less in another.
-            numbers, items = _references_at_once(group[::-1])
-            items.reverse()
-            is_whole = lengths.tolist() == numbers[::-1]
-        else:
-            items = _items_of(group)
-            is_whole = sum(lengths) == len(items)
-        if is_whole:
+            return self._sequences_at_once(kind, group, following)
+        lengths, items = column32(map(len, group)), _items_of(group)
+        if sum(lengths) == len(items):
             self._items(kind, lengths, _ids(items), items, following)
         else:
             # One of them has a hole, which the collector passes over, or another thread came between the two steps.
             self._item_rows(kind, [_item_row(o, type(o)) for o in group], following)
+
+    def _sequences_at_once(self, kind, group, following):
+        """The same where other threads may change a list at any moment."""
+        numbers, items = _references_at_once(group[::-1])
+        numbers.reverse()
+        items.reverse()
+        lengths = list(map(len, group))
+        if numbers == lengths:
+            return self._items(kind, column32(lengths), _ids(items), items, following)
+        items = iter(items)
+        rows = [list(islice(items, number)) for number in numbers]
+        self._item_rows(kind, [
+            (_ids(row), row) if len(row) == length else _item_row(o, type(o)) for row, length, o in zip(rows, lengths, group)
+        ], following)
 
     def _members(self, kind, group, following):
         """Members of sets, items of deques."""
@@ -1322,7 +1330,7 @@ def _write_frames(capture, known, group, following):
     rows, codes, lines = [], [], []
     references = _references_of_each(group)
     for frame, owned, (back, code, names, builtin_names, line) in zip(group, references, _of_frames(_parts_of_frame, group)):
-        row = _frame_parts(frame, capture, id(frame) in threads)
+        row = _frame_parts(frame, capture, id(frame) in threads, code, owned)
         for label, value in zip(machinery, (back, code, names, builtin_names)):
             if value is not None and id(value) not in capture.own:
                 row.append((label, value))
@@ -1337,10 +1345,10 @@ def _write_frames(capture, known, group, following):
     out.write(b"FRAM", _counted(len(group), _little(_ids(group)), column64(codes), numbers, column32(lines)))
 
 
-def _frame_parts(frame, capture, is_running):
+def _frame_parts(frame, capture, is_running, code, owned):
     """(label, target) of a frame's local variables, or of the dictionary that it has in place of them, and of its stack."""
     string = capture.out.string
-    is_optimized = _of_frames(_code_of_frame, [frame])[0].co_flags & CODE_IS_OPTIMIZED
+    is_optimized = code.co_flags & CODE_IS_OPTIMIZED
     if not _frames_are_readable:
         local_variables = frame.f_locals
         if not is_optimized:
@@ -1349,7 +1357,7 @@ def _frame_parts(frame, capture, is_running):
             capture.side_effects["frame_locals_read"] += 1
         return [((LOCAL, string(name)), value) for name, value in local_variables.items()]
     # What runs is written with the first objects, which all live until they are written.
-    reading = _FrameReading(frame, capture.seen if is_running else ())
+    reading = _FrameReading(frame, code, owned, capture.seen if is_running else ())
     owned_elsewhere = reading.owned_by_a_generator()
     # The frame object of a generator that waits owns nothing.
     owns = is_running or bool(reading.owned)
@@ -1680,10 +1688,10 @@ def _object_at(address):
 
 
 class _FrameReading:
-    """One look at a frame's memory. `alive`: addresses of objects that live as long as this is used."""
+    """One look at a frame's memory. `owned`: what the collector says that it references. `alive`: addresses of objects that live as long
+    as this is used."""
 
-    def __init__(self, frame, alive):
-        code, = _of_frames(_code_of_frame, [frame])
+    def __init__(self, frame, code, owned, alive):
         self.code = code
         self.frame = frame
         self.alive = alive
@@ -1694,7 +1702,7 @@ class _FrameReading:
             self.address, self.words, self.taken = _frame_memory_at_rest(frame, len(self.names), count)
         else:
             self.address, self.words = _frame_memory(frame, count)
-        self.owned = {id(reference): reference for reference in gc.get_referents(frame)}
+        self.owned = {id(reference): reference for reference in owned}
         self.values = None
 
     def local_variables(self):
@@ -1784,11 +1792,13 @@ def _can_read_frames():
 
     # What is found is handed on, and not the reading: a frame that has a reading of itself would be left for the collector.
     def read():
-        reading = _FrameReading(sys._getframe(1), alive)
+        frame = sys._getframe(1)
+        reading = _FrameReading(frame, frame.f_code, gc.get_referents(frame), alive)
         return {name: value for name, value, _ in reading.local_variables()}, reading.stack(), reading.function()
 
     def read_namespace():
-        return id(_FrameReading(sys._getframe(1), alive).namespace())
+        frame = sys._getframe(1)
+        return id(_FrameReading(frame, frame.f_code, gc.get_referents(frame), alive).namespace())
 
     def probe(argument, other):
         inside = lambda: argument
@@ -2516,7 +2526,8 @@ class _HolderSearch(_Capture):
         hidden = {}
         roots = [sys.modules, builtins.__dict__, *self.modules.values(), *map(_module_dict_of, self.modules.values())]
         for frame in self.running.values():
-            roots += [value for _, value in _frame_parts(frame, self, True)]
+            code, = _of_frames(_code_of_frame, [frame])
+            roots += [value for _, value in _frame_parts(frame, self, True, code, gc.get_referents(frame))]
         waiting = self._unlisted(roots, listed, hidden)
         for start in range(0, len(self.tracked), OBJECTS_A_CHUNK):
             referents = gc.get_referents(*self.tracked[start:start + OBJECTS_A_CHUNK])
