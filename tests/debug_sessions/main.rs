@@ -121,7 +121,6 @@ impl Session {
 
 fn for_each_python(test: impl Fn(&Path)) {
     for python in pythons() {
-        eprintln!("on {}", python.display());
         test(&python);
     }
 }

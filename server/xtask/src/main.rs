@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`.
+//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask dist`.
 //!
 //! One file per command. Every command sets up what it needs under the target folder, and says what it does as it
 //! goes; its result alone goes to standard output.
@@ -9,6 +9,7 @@ mod bench;
 mod bench_lsp;
 mod debian_pythons;
 mod demo;
+mod dist;
 mod drift;
 mod editors;
 mod peers;
@@ -41,6 +42,8 @@ enum Chore {
     Test(test::Options),
     /// Print the figures: time and memory of the agent and of the report
     Bench(bench::Options),
+    /// Build the extension of VS Code, with the server inside
+    Dist(dist::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Demo(options) => demo::run(&options),
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
+        Chore::Dist(options) => dist::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,6 +29,8 @@ pub(crate) struct Abilities {
     pub(crate) lens_refresh: bool,
     /// It shows `heldby:` documents by itself.
     pub(crate) virtual_documents: bool,
+    /// It wants to be told when other findings are shown.
+    pub(crate) shown_notifications: bool,
 }
 
 impl Abilities {
@@ -87,6 +89,7 @@ impl Abilities {
                 .and_then(|lens| lens.refresh_support)
                 .unwrap_or(false),
             virtual_documents: option("virtualDocuments"),
+            shown_notifications: option("shownNotifications"),
         }
     }
 }

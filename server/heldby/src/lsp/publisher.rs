@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tower_lsp::ls_types::notification::Notification;
 use tower_lsp::ls_types::{Diagnostic, Uri};
 
 use super::age;
@@ -17,6 +18,14 @@ use super::session::Session;
 pub(crate) enum Publish {
     /// What is shown changed; who waits is told when all is sent.
     All(Option<oneshot::Sender<()>>),
+}
+
+/// Tells a client with views of its own that what they show is another than before.
+enum Shown {}
+
+impl Notification for Shown {
+    type Params = ();
+    const METHOD: &'static str = "heldby/shown";
 }
 
 /// Edits that come within this time are answered together.
@@ -46,7 +55,7 @@ pub(crate) async fn run(
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Publish::All(done)) => waiting.extend(done),
+                Some(Publish::All(done)) => waiting.push(done),
                 None => return,
             },
             () = sleep_until(due) => {}
@@ -59,8 +68,12 @@ pub(crate) async fn run(
             () = sleep(older) => {}
         }
         due = None;
+        let is_all = !waiting.is_empty();
         publish(&session, &mut sent, &std::mem::take(&mut edited)).await;
-        for done in waiting {
+        if is_all && session.abilities().shown_notifications {
+            session.client.send_notification::<Shown>(()).await;
+        }
+        for done in waiting.into_iter().flatten() {
             // Who asked may have gone.
             let _ = done.send(());
         }

@@ -1,0 +1,140 @@
+// What the language server and this extension say to each other beyond the Language Server Protocol.
+import { NotificationType0, RequestType, type Location, type Position, type ProgressToken } from "vscode-languageclient/node";
+
+export interface Series {
+  readonly id: string;
+  readonly pid: number;
+  readonly program: string;
+  readonly current: boolean;
+  readonly dumps: readonly Dump[];
+}
+
+export interface Dump {
+  readonly path: string;
+  /** Milliseconds since the epoch. */
+  readonly takenAt: number;
+  readonly age: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly problems: readonly string[];
+}
+
+export interface Holder {
+  readonly kind: string;
+  readonly path: string;
+  readonly type: string;
+  readonly definition: Location | null;
+}
+
+export interface Site {
+  readonly role: string;
+  readonly evidence: string;
+  readonly placement: string;
+  readonly location: Location | null;
+}
+
+export interface Finding {
+  readonly id: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly chart: string;
+  readonly severity: "warning" | "information";
+  readonly standing: "unknown" | "new" | "stillThere" | "before";
+  readonly accessPath: string;
+  readonly help: string;
+  readonly holder: Holder;
+  readonly holders: readonly Holder[];
+  readonly stores: readonly Site[];
+}
+
+export type Sort = "rank" | "growth" | "retained";
+
+export interface Findings {
+  readonly series: readonly Series[];
+  readonly hint?: string;
+  readonly findings: readonly Finding[];
+  readonly ignored: readonly Finding[];
+  readonly fixed: readonly string[];
+  readonly problems: readonly { readonly path: string; readonly message: string }[];
+}
+
+export const FindingsRequest = new RequestType<{ sort: Sort }, Findings, void>("heldby/findings");
+
+/** What is asked about: one of the four. */
+export interface Held {
+  readonly object?: string;
+  readonly finding?: string;
+  readonly path?: string;
+  readonly type?: string;
+}
+
+export interface Referrer {
+  readonly kind: string;
+  readonly reference: string;
+  readonly name?: string;
+  readonly id: string | null;
+  readonly type: string | null;
+  readonly hasReferrers: boolean;
+  readonly location?: Location;
+}
+
+export interface Referrers {
+  readonly id: string;
+  readonly type: string;
+  readonly paths: readonly string[];
+  readonly found: number;
+  /** The object in a sentence: sizes, and its reference count explained. */
+  readonly summary: string;
+  readonly referrers: readonly Referrer[];
+  readonly nextOffset?: number;
+  readonly cut: number;
+}
+
+export const ReferrersRequest = new RequestType<Held & { offset?: number }, Referrers, void>("heldby/referrers");
+
+export interface PathMapping {
+  readonly localRoot: string;
+  readonly remoteRoot: string;
+}
+
+export interface CaptureParams {
+  readonly sessions: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly folder: string | null;
+    readonly pathMappings: readonly PathMapping[];
+  }[];
+  readonly object?: { readonly session: string; readonly frame: number; readonly expression: string };
+  readonly alwaysTransfer: boolean;
+  readonly workDoneToken: ProgressToken;
+}
+
+export interface Captured {
+  readonly dumps: readonly { readonly session: string; readonly objects: number }[];
+  readonly problems: readonly { readonly session: string; readonly message: string }[];
+  readonly object?: string;
+}
+
+export const CaptureRequest = new RequestType<CaptureParams, Captured, void>("heldby/capture");
+
+/** The server has something evaluated by a debug session. */
+export interface EvaluateParams {
+  readonly session: string;
+  readonly expression: string;
+  readonly frame?: number;
+}
+
+export type Evaluated = { readonly result: string } | { readonly error: string } | { readonly gone: true };
+
+export const EvaluateRequest = new RequestType<EvaluateParams, Evaluated, void>("heldby/evaluate");
+
+export const ExpressionRequest = new RequestType<
+  { textDocument: { uri: string }; position: Position },
+  { readonly expression: string } | null,
+  void
+>("heldby/expression");
+
+export const DocumentRequest = new RequestType<{ uri: string }, { readonly text: string } | null, void>("heldby/document");
+
+/** Other findings are shown than before. */
+export const ShownNotification = new NotificationType0("heldby/shown");

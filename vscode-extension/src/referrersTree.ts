@@ -1,0 +1,210 @@
+// The tree of those who reference an object, in the editor's own References view: a level at a time, as it is opened.
+import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
+import { DocumentRequest, ReferrersRequest, type Held, type Referrer, type Referrers } from "./protocol";
+import type { Server } from "./server";
+
+/** As much of the References view's interface as is used: `vscode.references-view` hands it out. */
+interface ReferencesView {
+  setInput(input: Input): void;
+}
+
+interface Input {
+  readonly contextValue: string;
+  readonly title: string;
+  readonly location: vscode.Location;
+  resolve(): vscode.ProviderResult<Model>;
+  with(location: vscode.Location): Input;
+}
+
+interface Model {
+  readonly message: string | undefined;
+  readonly provider: vscode.TreeDataProvider<Node>;
+  readonly navigation: Navigation;
+}
+
+interface Navigation {
+  nearest(uri: vscode.Uri, position: vscode.Position): Node | undefined;
+  next(from: Node): Node;
+  previous(from: Node): Node;
+  location(node: Node): vscode.Location | undefined;
+}
+
+/** A referrer in the tree, or the rest of those that are too many. */
+interface Node {
+  readonly parent: Node | undefined;
+  readonly referrer: Referrer | undefined;
+  /** Where the rest begins. */
+  readonly offset: number;
+  children: Node[] | undefined;
+}
+
+export class ReferrersTree {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Shows who references something. */
+  async show(held: Held, title: string): Promise<void> {
+    const client = await this.#server.client();
+    const view = vscode.extensions.getExtension<ReferencesView>("vscode.references-view");
+    const first = await client.sendRequest(ReferrersRequest, held);
+    if (view === undefined) {
+      // An editor without that view: the same as text.
+      const uri = vscode.Uri.parse(`heldby://shown/object/${first.id}.txt`);
+      await vscode.window.showTextDocument(uri, { preview: true });
+      return;
+    }
+    const references = await view.activate();
+    references.setInput(new ReferrersInput(client, first, title));
+  }
+}
+
+class ReferrersInput implements Input {
+  readonly contextValue = "heldby.referrers";
+  readonly title: string;
+  readonly location: vscode.Location;
+  readonly #client: LanguageClient;
+  readonly #first: Referrers;
+  readonly #what: string;
+
+  constructor(client: LanguageClient, first: Referrers, what: string, location?: vscode.Location) {
+    this.#client = client;
+    this.#first = first;
+    this.#what = what;
+    this.title = `Referrers of ${what}`;
+    const editor = vscode.window.activeTextEditor;
+    this.location =
+      location ??
+      (editor === undefined
+        ? new vscode.Location(vscode.Uri.parse(`heldby://shown/object/${first.id}.txt`), new vscode.Position(0, 0))
+        : new vscode.Location(editor.document.uri, editor.selection.active));
+  }
+
+  resolve(): Model {
+    const tree = new Tree(this.#client, this.#first);
+    return { message: this.#first.summary, provider: tree, navigation: tree };
+  }
+
+  with(location: vscode.Location): Input {
+    return new ReferrersInput(this.#client, this.#first, this.#what, location);
+  }
+}
+
+class Tree implements vscode.TreeDataProvider<Node>, Navigation {
+  readonly #client: LanguageClient;
+  readonly #object: string;
+  readonly #roots: Node[];
+
+  constructor(client: LanguageClient, first: Referrers) {
+    this.#client = client;
+    this.#object = first.id;
+    this.#roots = nodes(undefined, first);
+  }
+
+  getTreeItem(node: Node): vscode.TreeItem {
+    const { referrer } = node;
+    if (referrer === undefined) {
+      return new vscode.TreeItem("more…", vscode.TreeItemCollapsibleState.Collapsed);
+    }
+    const state = referrer.hasReferrers ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None;
+    const item = new vscode.TreeItem(referrer.name ?? `${referrer.reference} of a ${referrer.type ?? "reference held by C code"}`, state);
+    item.description = referrer.name === undefined ? referrer.kind : `${referrer.kind}, ${referrer.type ?? "C code"}`;
+    item.tooltip = `${referrer.reference} of ${referrer.type ?? "C code"}${referrer.id === null ? "" : ` at ${referrer.id}`}`;
+    item.contextValue = "heldby.referrer";
+    const location = this.location(node);
+    if (location !== undefined) {
+      item.iconPath = new vscode.ThemeIcon("go-to-file");
+      item.command = {
+        command: "vscode.open",
+        title: "Open",
+        arguments: [location.uri, { selection: location.range.with({ end: location.range.start }) } satisfies vscode.TextDocumentShowOptions],
+      };
+    }
+    return item;
+  }
+
+  async getChildren(node?: Node): Promise<Node[]> {
+    if (node === undefined) {
+      return this.#roots;
+    }
+    node.children ??= await this.#fetch(node);
+    return node.children;
+  }
+
+  getParent(node: Node): Node | undefined {
+    return node.parent;
+  }
+
+  location(node: Node): vscode.Location | undefined {
+    const location = node.referrer?.location;
+    return location === undefined ? undefined : this.#client.protocol2CodeConverter.asLocation(location);
+  }
+
+  nearest(uri: vscode.Uri, position: vscode.Position): Node | undefined {
+    const inFile = this.#opened().filter((node) => this.location(node)?.uri.toString() === uri.toString());
+    const distance = (node: Node): number => Math.abs((this.location(node)?.range.start.line ?? 0) - position.line);
+    return inFile.sort((one, other) => distance(one) - distance(other))[0] ?? this.#opened()[0];
+  }
+
+  next(from: Node): Node {
+    return this.#neighbour(from, 1);
+  }
+
+  previous(from: Node): Node {
+    return this.#neighbour(from, -1);
+  }
+
+  /** Around the end to the beginning, by the nodes that have a place. */
+  #neighbour(from: Node, step: 1 | -1): Node {
+    const all = this.#opened();
+    const start = all.indexOf(from);
+    for (let away = 1; away <= all.length; away += 1) {
+      const node = all[(start + step * away + all.length * 2) % all.length];
+      if (node !== undefined && this.location(node) !== undefined) {
+        return node;
+      }
+    }
+    return from;
+  }
+
+  #opened(): Node[] {
+    const within = (list: readonly Node[]): Node[] => list.flatMap((node) => [node, ...within(node.children ?? [])]);
+    return within(this.#roots);
+  }
+
+  async #fetch(node: Node): Promise<Node[]> {
+    // The rest of a list is of the same object as what stands beside it.
+    const of = node.referrer === undefined ? node.parent?.referrer?.id ?? this.#object : node.referrer.id;
+    if (of === null) {
+      return [];
+    }
+    const answer = await this.#client.sendRequest(ReferrersRequest, { object: of, offset: node.offset });
+    return nodes(node.referrer === undefined ? node.parent : node, answer);
+  }
+}
+
+function nodes(parent: Node | undefined, answer: Referrers): Node[] {
+  const list: Node[] = answer.referrers.map((referrer) => ({ parent, referrer, offset: 0, children: undefined }));
+  if (answer.nextOffset !== undefined) {
+    list.push({ parent, referrer: undefined, offset: answer.nextOffset, children: undefined });
+  }
+  return list;
+}
+
+/** Shows `heldby:` documents: what a finding holds, as text. */
+export class Documents implements vscode.TextDocumentContentProvider {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
+    const client = await this.#server.client();
+    const document = await client.sendRequest(DocumentRequest, { uri: uri.toString() });
+    return document?.text ?? "This is not loaded any more: show its process again, or take another heap snapshot.\n";
+  }
+}
