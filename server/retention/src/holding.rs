@@ -76,6 +76,10 @@ const LARGEST: usize = 10;
 /// Without proven growth, a holding is worth telling from here on.
 const LEAST_RETAINED_BYTES: u64 = 64 << 10;
 
+/// Who gained fewer plain values, and fewer bytes, than these over all dumps has not grown: a program that starts sets a few late.
+const LEAST_GAIN_OBJECTS: u64 = 8;
+const LEAST_GAIN_BYTES: u64 = 512;
+
 /// What the last dump of a series holds. `earlier`: the counts of the dumps before it, oldest first.
 ///
 /// With three dumps or more: what rose in every interval. With fewer: what rose, and what retains most.
@@ -101,7 +105,7 @@ pub fn holdings(
     let mut holdings: Vec<Holding> = risen
         .into_iter()
         .filter_map(|(pattern, rise)| context.holding(pattern, Some(rise)))
-        .filter(Holding::is_worth_telling)
+        .filter(|holding| holding.is_worth_telling() && !holding.gained_little())
         .collect();
     if earlier.len() + 1 < DUMPS_THAT_PROVE {
         let told: FxHashSet<u64> = holdings.iter().map(|holding| holding.identity).collect();
@@ -137,6 +141,16 @@ fn one_of_each_container(analysis: &Analysis, risen: &mut Vec<(PatternId, Rise)>
 }
 
 impl Holding {
+    fn gained_little(&self) -> bool {
+        let gain = |numbers: &[u64]| match (numbers.first(), numbers.last()) {
+            (Some(first), Some(last)) => last.saturating_sub(*first),
+            _ => 0,
+        };
+        !self.holds_foreign
+            && gain(&self.counts) < LEAST_GAIN_OBJECTS
+            && gain(&self.retained_bytes) < LEAST_GAIN_BYTES
+    }
+
     fn is_worth_telling(&self) -> bool {
         let Some(holder) = self.bindings.get(self.holder) else {
             return self.holds_foreign;

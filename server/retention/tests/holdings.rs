@@ -124,12 +124,12 @@ module app.signals
 module lib.dispatch
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
+        said(heap, &[20, 40, 60]),
         [
-            "app.signals.stored.receivers[*] of app.Receiver, held by module-global app.signals.stored: [2, 4, 6]"
+            "app.signals.stored.receivers[*] of app.Receiver, held by module-global app.signals.stored: [20, 40, 60]"
         ]
     );
-    let bindings: Vec<String> = series(heap, &[2, 4, 6])[0]
+    let bindings: Vec<String> = series(heap, &[20, 40, 60])[0]
         .bindings
         .iter()
         .map(|binding| binding.path.clone())
@@ -149,9 +149,9 @@ module lib.watch
       [*]: lib.watch.Event xNNN
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
+        said(heap, &[20, 40, 60]),
         [
-            "lib.watch.observer._events[*] of lib.watch.Event, held by instance-attribute lib.watch.observer._events: [2, 4, 6]"
+            "lib.watch.observer._events[*] of lib.watch.Event, held by instance-attribute lib.watch.observer._events: [20, 40, 60]"
         ]
     );
 }
@@ -168,10 +168,10 @@ module app
       [*]: bytearray xNNN
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
+        said(heap, &[20, 40, 60]),
         [
-            "app.log.<default>.seen[*] of bytes, held by default-argument app.log.<default>.seen: [2, 4, 6]",
-            "app.handle.<closure>.images[*] of bytearray, held by closure app.handle.<closure>.images: [2, 4, 6]",
+            "app.log.<default>.seen[*] of bytes, held by default-argument app.log.<default>.seen: [20, 40, 60]",
+            "app.handle.<closure>.images[*] of bytearray, held by closure app.handle.<closure>.images: [20, 40, 60]",
         ]
     );
 }
@@ -185,8 +185,10 @@ frame app.worker
     [*]: app.Job xNNN
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
-        ["app.worker.<local>.jobs[*] of app.Job, held by local app.worker.<local>.jobs: [2, 4, 6]"]
+        said(heap, &[20, 40, 60]),
+        [
+            "app.worker.<local>.jobs[*] of app.Job, held by local app.worker.<local>.jobs: [20, 40, 60]"
+        ]
     );
 }
 
@@ -200,7 +202,7 @@ module app
         /payload: list
           [*]: bytes xNNN
 ";
-    assert_eq!(said(heap, &[2, 4, 6]).len(), 1);
+    assert_eq!(said(heap, &[20, 40, 60]).len(), 1);
 }
 
 #[test]
@@ -215,9 +217,9 @@ module std.registry
 module app
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
+        said(heap, &[20, 40, 60]),
         [
-            "std.registry.handlers[*] of app.Handler, held by module-global std.registry.handlers: [2, 4, 6]"
+            "std.registry.handlers[*] of app.Handler, held by module-global std.registry.handlers: [20, 40, 60]"
         ]
     );
 }
@@ -249,9 +251,9 @@ module app.caches
       [*]: bytes
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
+        said(heap, &[20, 40, 60]),
         [
-            "app.caches.thumbnails.entries[*] of bytes, held by module-global app.caches.thumbnails: [2, 4, 6]"
+            "app.caches.thumbnails.entries[*] of bytes, held by module-global app.caches.thumbnails: [20, 40, 60]"
         ]
     );
 }
@@ -266,8 +268,8 @@ native
 module app
 ";
     assert_eq!(
-        said(heap, &[2, 4, 6]),
-        ["<native> of app.Callback, held by nobody: [2, 4, 6]"]
+        said(heap, &[20, 40, 60]),
+        ["<native> of app.Callback, held by nobody: [20, 40, 60]"]
     );
 }
 
@@ -287,4 +289,15 @@ module app
         ("app.LOG".to_owned(), How::Items { depth: 1 }),
     ];
     assert_eq!(how, expected);
+}
+
+#[test]
+fn a_few_plain_values_more_are_no_growth() {
+    let heap = "
+module app
+  .STATE: dict
+    [*]: int 28 xNNN
+";
+    assert_eq!(said(heap, &[0, 2, 4]), [""; 0]);
+    assert_eq!(said(heap, &[0, 20, 40]).len(), 1);
 }
