@@ -16,6 +16,7 @@ mod process;
 mod python;
 mod readme;
 mod test;
+mod vscode;
 mod workspace;
 
 use std::process::ExitCode;
