@@ -30,7 +30,7 @@ pub(crate) const MODELS: &str = r#"SEEN = {}
 
 
 def remember(photo):
-    SEEN[id(photo)] = photo.data[:100]
+    SEEN[len(SEEN)] = photo.data[:100]
 "#;
 
 const RUN: &str = r#"

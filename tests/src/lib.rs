@@ -1,5 +1,6 @@
 //! What the tests that cross crates share: the interpreters at hand, the binary, a program's dumps.
 
+pub mod debugger;
 pub mod lsp;
 pub mod program;
 pub mod running;

@@ -37,13 +37,19 @@ pub struct Manner {
     pub settings: Value,
     /// Whether requests of the server are answered at all.
     pub answers: bool,
+    /// Answers `heldby/evaluate`, from its parameters.
+    pub evaluate: Option<Arc<Evaluate>>,
 }
+
+/// A debug session at hand.
+pub type Evaluate = dyn Fn(&Value) -> Value + Send + Sync;
 
 impl Default for Manner {
     fn default() -> Self {
         Self {
             settings: Value::Null,
             answers: true,
+            evaluate: None,
         }
     }
 }
@@ -412,14 +418,30 @@ pub fn position(uri: &str, line: u32, character: u32) -> Value {
     json!({"textDocument": {"uri": uri}, "position": {"line": line, "character": character}})
 }
 
-fn hear(heard: &Shared, input: &Mutex<Option<ChildStdin>>, manner: &Mutex<Manner>, message: Value) {
+fn hear(
+    heard: &Shared,
+    input: &Arc<Mutex<Option<ChildStdin>>>,
+    manner: &Mutex<Manner>,
+    message: Value,
+) {
     assert_eq!(message["jsonrpc"], "2.0", "{message}");
     let mut state = lock(&heard.0);
     match (message.get("method"), message.get("id")) {
         (Some(_), None) => state.notifications.push(message),
         (Some(_), Some(_)) => {
             let manner = lock(manner).clone();
-            if manner.answers {
+            if let Some(evaluate) = &manner.evaluate
+                && message["method"] == "heldby/evaluate"
+            {
+                // It may take its time, in which other messages come.
+                let (evaluate, input) = (Arc::clone(evaluate), Arc::clone(input));
+                let asked = message.clone();
+                std::thread::spawn(move || {
+                    let result = evaluate(&asked["params"]);
+                    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": result});
+                    send(&input, &answer);
+                });
+            } else if manner.answers {
                 let result = answer_of(&message, &manner);
                 send(
                     input,
@@ -463,7 +485,7 @@ fn write(input: &Mutex<Option<ChildStdin>>, bytes: &[u8]) -> bool {
     }
 }
 
-fn read_message(output: &mut impl BufRead) -> Option<Value> {
+pub(crate) fn read_message(output: &mut impl BufRead) -> Option<Value> {
     let mut length = None;
     loop {
         let mut line = String::new();

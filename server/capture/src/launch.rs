@@ -49,7 +49,6 @@ pub enum LaunchError {
 pub struct Launch {
     bootstrap: tempfile::TempDir,
     folder: PathBuf,
-    is_new: bool,
 }
 
 impl Launch {
@@ -62,8 +61,7 @@ impl Launch {
             let path = path.to_owned();
             move |source| LaunchError::Io { path, source }
         };
-        let is_new = !settings.folder.exists();
-        fs::create_dir_all(&settings.folder).map_err(at(&settings.folder))?;
+        crate::make_dump_folder(&settings.folder).map_err(at(&settings.folder))?;
         let folder = fs::canonicalize(&settings.folder).map_err(at(&settings.folder))?;
         let bootstrap = tempfile::Builder::new()
             .prefix("heldby-run-")
@@ -86,21 +84,12 @@ impl Launch {
             let path = bootstrap.path().join(name);
             fs::write(&path, text).map_err(at(&path))?;
         }
-        Ok(Self {
-            bootstrap,
-            folder,
-            is_new,
-        })
+        Ok(Self { bootstrap, folder })
     }
 
     /// Where the processes' folders come to stand: absolute.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// That folder was not there before.
-    pub fn folder_is_new(&self) -> bool {
-        self.is_new
     }
 
     /// The folders of the processes that have begun a dump so far, in that order.

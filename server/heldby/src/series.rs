@@ -390,5 +390,8 @@ fn modules(heap: &Heap, territories: &Territories) -> Vec<Module> {
             });
         }
     }
+    // Of two with the same name the user's is the one that is meant: a debugger's, or that of another program that runs the user's as
+    // `__main__`, was called so before.
+    modules.sort_by_key(|module| !module.user);
     modules
 }

@@ -67,6 +67,12 @@ pub use placement::{LineMap, Placed, line_crc, place};
 pub use sources::{Problem, Sources};
 pub use text::decode_source;
 
+/// The expression in a Python text that a byte offset is about, as long as looking it up calls nothing: a name, an attribute up to the
+/// name at the offset, an item. Its range in bytes.
+pub fn expression_at(text: &str, offset: u32) -> Option<(u32, u32)> {
+    python::expression_at(text, offset)
+}
+
 /// Gives the text of the program's files. The command line reads the disk; an editor lays its open documents over it.
 pub trait SourceFiles: Sync {
     /// The bytes of the file at `path` (a path as the modules of the question name it), or `None` if there is none.

@@ -1,7 +1,6 @@
 //! `heldby run`: runs a program, dumps its heap as it goes, then reports.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -55,9 +54,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         keep: arguments.dumps as usize,
     };
     let launch = Launch::prepare(settings)?;
-    if launch.folder_is_new() {
-        keep_out_of_git(launch.folder());
-    }
     let status = start(&launch, &arguments.program)?;
     let (processes, joined) = (launch.processes(), launch.joined());
     let folder = launch.folder().to_owned();
@@ -128,15 +124,6 @@ heldby: no dump was taken: no process of the program has loaded the agent. What 
 heldby: no dump was taken: the program ended before the first, by a signal or by `os._exit`, after which no process can
 take one. Use a smaller --every.
 "
-    }
-}
-
-/// Dumps are no part of the program's repository.
-fn keep_out_of_git(folder: &Path) {
-    let path = folder.join(".gitignore");
-    if !path.exists() {
-        // Without it the dumps are untracked files: a nuisance, not a failure.
-        let _ = fs::write(path, "*\n");
     }
 }
 

@@ -164,7 +164,7 @@ impl ClientSettings {
                     )),
                 },
                 // A client may have settings of its own in the section: `heldby.trace.server`, `heldby.path`.
-                "trace" | "path" | "server" | "snapshots" | "callHierarchy" => {}
+                "trace" | "path" | "server" | "snapshots" | "view" | "callHierarchy" => {}
                 other => problems.push(format!(
                     "`{SECTION}.{other}` is no setting; there are {}",
                     NAMES.join(", ")
@@ -190,6 +190,8 @@ pub(crate) struct Configuration {
     pub(crate) folders: Vec<Folder>,
     /// Where no folder is.
     pub(crate) outside: ClientSettings,
+    /// Path mappings of debug sessions that dumps were taken of.
+    pub(crate) debugged: Vec<(String, String)>,
 }
 
 impl Configuration {
@@ -234,6 +236,7 @@ impl Configuration {
             maps.extend(folder.project.path_mappings.iter().cloned());
         }
         maps.extend(self.outside.path_mappings.iter().cloned());
+        maps.extend(self.debugged.iter().cloned());
         SourceFolders {
             roots: self
                 .folders

@@ -17,7 +17,7 @@ use super::session::Session;
 use super::uris;
 
 /// The folder of dumps below a workspace folder.
-const FOLDER: &str = ".heldby";
+pub(crate) const FOLDER: &str = ".heldby";
 const EXTENSION: &str = "heldby";
 /// The newest process, and the one before for comparison.
 const PROCESSES: usize = 2;
@@ -149,6 +149,23 @@ fn dumps_below(folder: &Path) -> Vec<PathBuf> {
     dumps
 }
 
+/// Removes all but the newest dumps that lie in a folder itself: those that the editor took. Their names sort by time.
+pub(crate) fn keep_newest(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut dumps: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_dump(path) && path.is_file())
+        .collect();
+    dumps.sort();
+    let old = dumps.len().saturating_sub(MOST_DUMPS);
+    for path in &dumps[..old] {
+        // It stays where it cannot be removed: the next time tries again.
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!("{} is not removed: {error}", path.display());
+        }
+    }
+}
+
 fn is_dump(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension == EXTENSION)
@@ -188,6 +205,7 @@ fn come(session: &Arc<Session>, path: PathBuf) {
     tokio::spawn(async move {
         let waited = tokio::time::timeout(MOST_PATIENCE, whole(path.clone())).await;
         match waited {
+            Ok(true) if session.is_taken_care_of(&path) => {}
             Ok(true) => load(&session, vec![path]),
             Ok(false) => {}
             Err(_) => tracing::warn!("{} is still being written", path.display()),

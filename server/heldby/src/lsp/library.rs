@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heldby_dump::ProcessKey;
+use heldby_finding::Severity;
 use heldby_heap::{Cancel, Cancelled};
 
-use super::shown::{Shown, View};
+use super::shown::{Shown, Standing, View};
 use crate::disk::{LocalFiles, OpenTexts, SourceFolders};
 use crate::series::{Series, reason};
 
@@ -54,6 +55,17 @@ impl Entry {
             .map(|dump| dump.taken_at_nanoseconds)
             .max()
             .unwrap_or_default()
+    }
+
+    /// What the findings hold that grow.
+    fn leaked_bytes(&self) -> u64 {
+        let findings = self.view.iter().flat_map(|view| &view.findings);
+        findings
+            .filter(|shown| {
+                shown.finding.severity == Severity::Warning && shown.standing != Standing::Before
+            })
+            .map(|shown| shown.finding.held.retained_bytes)
+            .sum()
     }
 }
 
@@ -242,14 +254,22 @@ impl Library {
             .retain(|entry| !entry.series.dumps().is_empty());
     }
 
-    /// The one picked; else the one with the newest dump.
+    /// The one picked; else the one with the newest dump; or, of those that ran beside it, the one that leaks most.
     fn shown_place(&self) -> Option<usize> {
         let picked = self
             .entries
             .iter()
             .position(|entry| Some(entry.series.process) == self.picked);
         picked.or_else(|| {
-            (0..self.entries.len()).max_by_key(|at| (self.entries[*at].taken_at(), *at))
+            let newest =
+                (0..self.entries.len()).max_by_key(|at| (self.entries[*at].taken_at(), *at))?;
+            let start = self.entries[newest].series.process.started_at_nanoseconds;
+            let beside = (0..self.entries.len())
+                .filter(|at| *at == newest || self.entries[*at].taken_at() > start);
+            beside.max_by_key(|at| {
+                let entry = &self.entries[*at];
+                (entry.leaked_bytes(), entry.taken_at(), *at)
+            })
         })
     }
 

@@ -2,16 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use heldby_heap::{Cancel, Cancelled};
 use tokio::sync::{mpsc, oneshot};
-use tower_lsp::ls_types::{
-    MessageType, NumberOrString, ProgressParams, ProgressParamsValue, WorkDoneProgress,
-    WorkDoneProgressBegin, WorkDoneProgressEnd, WorkDoneProgressReport, notification::Progress,
-};
+use tower_lsp::ls_types::{MessageType, NumberOrString};
 
 use super::library::{Library, Loaded, SourceAccess};
+use super::progress;
 use super::session::Session;
 
 /// What the loader is to do.
@@ -54,9 +51,6 @@ impl From<Cancelled> for Failure {
     }
 }
 
-/// A client that does not answer is not waited for longer.
-const ANSWER: Duration = Duration::from_secs(2);
-
 /// Works until nobody orders any more.
 pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let mut library = Library::default();
@@ -68,8 +62,12 @@ pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiv
                 cancel,
                 done,
             } => {
-                let count = paths.len();
-                let (steps, task) = report(&session, token, &cancel, count).await;
+                let title = match paths.len() {
+                    1 => "heldby: loading a dump".to_owned(),
+                    count => format!("heldby: loading {count} dumps"),
+                };
+                let progress = progress::begin(&session, token, &cancel, title).await;
+                let steps = progress.steps;
                 let access = access(&session);
                 let work = move |library: &mut Library| {
                     library.load(&paths, &access, &cancel, &|step| {
@@ -78,9 +76,9 @@ pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiv
                     })
                 };
                 let result = aside(&mut library, work).await;
-                if let Some(task) = task {
-                    // It ends when the last step was told.
-                    let _ = task.await;
+                if let Some(told) = progress.told {
+                    // It does not fail.
+                    let _ = told.await;
                 }
                 publish(&session, &library).await;
                 if let Ok(loaded) = &result {
@@ -217,66 +215,4 @@ async fn complain(session: &Session, loaded: &[Loaded]) {
                 .await;
         }
     }
-}
-
-type Steps = mpsc::UnboundedSender<String>;
-
-/// Tells the client about each step, until the sender is dropped.
-async fn report(
-    session: &Arc<Session>,
-    token: Option<NumberOrString>,
-    cancel: &Cancel,
-    count: usize,
-) -> (Steps, Option<tokio::task::JoinHandle<()>>) {
-    let (steps, mut told) = mpsc::unbounded_channel::<String>();
-    let token = match token {
-        Some(token) => Some(token),
-        None if session.abilities().progress => {
-            let token = session.new_token();
-            // The client may cancel as soon as it knows the token.
-            session.remember_token(token.clone(), cancel.clone());
-            let created = session.client.create_work_done_progress(token.clone());
-            match tokio::time::timeout(ANSWER, created).await {
-                Ok(Ok(())) => Some(token),
-                _ => None,
-            }
-        }
-        None => None,
-    };
-    let Some(token) = token else {
-        return (steps, None);
-    };
-    session.remember_token(token.clone(), cancel.clone());
-    let session = Arc::clone(session);
-    let task = tokio::spawn(async move {
-        let send = |value| {
-            session
-                .client
-                .send_notification::<Progress>(ProgressParams {
-                    token: token.clone(),
-                    value: ProgressParamsValue::WorkDone(value),
-                })
-        };
-        send(WorkDoneProgress::Begin(WorkDoneProgressBegin {
-            title: format!(
-                "heldby: loading {count} {}",
-                if count == 1 { "dump" } else { "dumps" }
-            ),
-            cancellable: Some(true),
-            message: None,
-            percentage: None,
-        }))
-        .await;
-        while let Some(step) = told.recv().await {
-            send(WorkDoneProgress::Report(WorkDoneProgressReport {
-                cancellable: Some(true),
-                message: Some(step),
-                percentage: None,
-            }))
-            .await;
-        }
-        send(WorkDoneProgress::End(WorkDoneProgressEnd { message: None })).await;
-        session.forget_token(&token);
-    });
-    (steps, Some(task))
 }

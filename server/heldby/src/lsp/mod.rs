@@ -16,6 +16,7 @@ mod library;
 mod loader;
 mod places;
 mod positions;
+mod progress;
 mod publisher;
 mod requests;
 mod server;
@@ -104,6 +105,8 @@ async fn serve(
     .custom_method("heldby/referrers", Backend::referrers)
     .custom_method("heldby/findings", Backend::findings)
     .custom_method("heldby/document", Backend::document)
+    .custom_method("heldby/capture", Backend::capture)
+    .custom_method("heldby/expression", Backend::expression)
     .custom_method("workspace/textDocumentContent", Backend::document)
     .custom_method("window/workDoneProgress/cancel", Backend::cancel_progress)
     .finish();

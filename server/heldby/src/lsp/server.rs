@@ -14,9 +14,10 @@ use tower_lsp::ls_types::{
     DidChangeConfigurationParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
     ExecuteCommandOptions, ExecuteCommandParams, Hover, HoverParams, HoverProviderCapability,
     InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams, OneOf,
-    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind,
-    TextDocumentSyncOptions, WorkDoneProgressCancelParams, WorkDoneProgressOptions,
-    WorkspaceFolder, WorkspaceFoldersServerCapabilities, WorkspaceServerCapabilities,
+    ServerCapabilities, ServerInfo, TextDocumentPositionParams, TextDocumentSyncCapability,
+    TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressCancelParams,
+    WorkDoneProgressOptions, WorkspaceFolder, WorkspaceFoldersServerCapabilities,
+    WorkspaceServerCapabilities,
 };
 
 use super::configuration::{Abilities, ClientSettings, Configuration, Folder};
@@ -25,8 +26,8 @@ use super::positions::Encoding;
 use super::requests::objects::{DocumentParams, DocumentText};
 use super::requests::referrers::{ReferrersParams, ReferrersResult};
 use super::requests::{
-    call_hierarchy, code_action, code_lens, commands, findings, hover, inlay_hint, objects,
-    referrers,
+    call_hierarchy, capture, code_action, code_lens, commands, expression, findings, hover,
+    inlay_hint, objects, referrers,
 };
 use super::session::Session;
 use super::uris;
@@ -48,9 +49,23 @@ impl Backend {
 
     pub(crate) async fn findings(
         &self,
-        _: findings::FindingsParams,
+        params: findings::FindingsParams,
     ) -> Result<findings::FindingsResult> {
-        Ok(findings::findings(&self.session))
+        Ok(findings::findings(&self.session, &params))
+    }
+
+    pub(crate) async fn capture(
+        &self,
+        params: capture::CaptureParams,
+    ) -> Result<capture::CaptureResult> {
+        capture::capture(&self.session, params).await
+    }
+
+    pub(crate) async fn expression(
+        &self,
+        params: TextDocumentPositionParams,
+    ) -> Result<Option<expression::ExpressionResult>> {
+        Ok(expression::expression(&self.session, &params))
     }
 
     pub(crate) async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
@@ -87,6 +102,7 @@ impl LanguageServer for Backend {
                 .map(|(path, uri)| folder(path, uri, client.clone()))
                 .collect(),
             outside: client,
+            debugged: Vec::new(),
         });
         let is_asked_for = |name: &str| {
             options

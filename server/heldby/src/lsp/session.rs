@@ -1,7 +1,7 @@
 //! What the parts of the server share: the client, the open documents, the settings, and what is shown.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
@@ -31,6 +31,8 @@ pub(crate) struct Session {
     configuration: RwLock<Arc<Configuration>>,
     shown: RwLock<Arc<Shown>>,
     tokens: Mutex<HashMap<String, Cancel>>,
+    /// Dumps that a request loads itself when they come into a watched folder.
+    taken_care_of: Mutex<HashSet<PathBuf>>,
     next_token: AtomicU64,
 }
 
@@ -52,6 +54,7 @@ impl Session {
             configuration: RwLock::default(),
             shown: RwLock::default(),
             tokens: Mutex::default(),
+            taken_care_of: Mutex::default(),
             next_token: AtomicU64::new(1),
         }
     }
@@ -121,7 +124,7 @@ impl Session {
     }
 
     /// The folder whose settings a file is under: its workspace folder, else the first one, else its own.
-    pub(crate) fn settings_folder(&self, file: Option<&Path>) -> Option<std::path::PathBuf> {
+    pub(crate) fn settings_folder(&self, file: Option<&Path>) -> Option<PathBuf> {
         let configuration = self.configuration();
         let folder = file
             .and_then(|file| configuration.folder_of(file))
@@ -129,6 +132,24 @@ impl Session {
         folder
             .map(|folder| folder.path.clone())
             .or_else(|| Some(file?.parent()?.to_owned()))
+    }
+
+    /// Some dumps are not to be loaded because they come into a watched folder.
+    pub(crate) fn take_care_of(&self, dumps: &[PathBuf]) {
+        let mut known = self
+            .taken_care_of
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.extend(dumps.iter().cloned());
+    }
+
+    /// Whether a dump that came is not to be loaded for that.
+    pub(crate) fn is_taken_care_of(&self, dump: &Path) -> bool {
+        let known = self
+            .taken_care_of
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.contains(dump)
     }
 
     pub(crate) fn new_token(&self) -> NumberOrString {

@@ -1,5 +1,6 @@
 //! Python: from text to the [`Tree`] the rest of the crate reads. The parser's own types end here.
 
+mod expression;
 mod headers;
 mod lower;
 mod lower_expressions;
@@ -47,4 +48,15 @@ pub(crate) fn outline(text: &str) -> Result<(Outline, bool), String> {
             parsed.errors().is_empty(),
         )
     })
+}
+
+/// The expression at a byte offset that can be looked up without calling code: its range in bytes.
+pub(crate) fn expression_at(text: &str, offset: u32) -> Option<(u32, u32)> {
+    nesting::with_room_for(text, || {
+        let parsed =
+            ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
+        expression::expression_at(parsed.suite(), offset)
+    })
+    .ok()
+    .flatten()
 }

@@ -20,6 +20,7 @@ use crate::settings;
 
 pub(crate) const LOAD: &str = "heldby.load";
 pub(crate) const UNLOAD: &str = "heldby.unload";
+pub(crate) const DELETE: &str = "heldby.delete";
 pub(crate) const SHOW_SERIES: &str = "heldby.showSeries";
 pub(crate) const GO_TO_HOLDER: &str = "heldby.goToHolder";
 pub(crate) const GO_TO_STORE: &str = "heldby.goToStore";
@@ -27,9 +28,10 @@ pub(crate) const SHOW_REFERRERS: &str = "heldby.showReferrers";
 pub(crate) const IGNORE: &str = "heldby.ignore";
 
 /// All of them.
-pub(crate) const COMMANDS: [&str; 7] = [
+pub(crate) const COMMANDS: [&str; 8] = [
     LOAD,
     UNLOAD,
+    DELETE,
     SHOW_SERIES,
     GO_TO_HOLDER,
     GO_TO_STORE,
@@ -57,6 +59,7 @@ pub(crate) async fn execute(
             load(session, paths, token).await.map(Some)
         }
         UNLOAD => unload(session, paths(&arguments)?).await.map(Some),
+        DELETE => delete(session, paths(&arguments)?).await.map(Some),
         SHOW_SERIES => {
             let id = arguments.first().and_then(|argument| {
                 argument
@@ -179,6 +182,44 @@ async fn unload(session: &Arc<Session>, paths: Vec<PathBuf>) -> Result<Value> {
     order(session, Order::Unload { paths, done })?;
     let count = answered(unloaded.await)?;
     Ok(json!({"unloaded": count}))
+}
+
+/// Forgets dumps that are loaded, and removes their files.
+async fn delete(session: &Arc<Session>, paths: Vec<PathBuf>) -> Result<Value> {
+    if paths.is_empty() {
+        return Err(Error::invalid_params(
+            "heldby.delete takes the URIs of one or several dumps",
+        ));
+    }
+    let shown = session.shown();
+    let is_loaded = |path: &PathBuf| {
+        let mut dumps = shown.series.iter().flat_map(|view| &view.dumps);
+        dumps.any(|dump| dump.path == *path)
+            || shown.problems.iter().any(|(known, _)| known == path)
+    };
+    if let Some(stranger) = paths.iter().find(|path| !is_loaded(path)) {
+        return Err(Error::invalid_params(format!(
+            "{} is no dump that is loaded: nothing was deleted",
+            stranger.display()
+        )));
+    }
+    let unloaded = unload(session, paths.clone()).await?;
+    let removed = tokio::task::spawn_blocking(move || {
+        let failures = paths.iter().filter_map(|path| {
+            let error = std::fs::remove_file(path).err()?;
+            (error.kind() != std::io::ErrorKind::NotFound)
+                .then(|| format!("{} cannot be deleted: {error}", path.display()))
+        });
+        failures.collect::<Vec<String>>()
+    });
+    let failures = removed.await.map_err(|_| Error::internal_error())?;
+    if !failures.is_empty() {
+        return Err(Error {
+            message: failures.join("; ").into(),
+            ..Error::internal_error()
+        });
+    }
+    Ok(unloaded)
 }
 
 async fn pick(session: &Arc<Session>, id: String) -> Result<Value> {

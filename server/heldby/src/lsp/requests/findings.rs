@@ -10,14 +10,33 @@ use crate::lsp::diagnostics::is_silenced;
 use crate::lsp::session::Session;
 use crate::lsp::shown::{ShownFinding, Standing};
 
-/// Nothing is asked for yet; room for filters.
+/// How they are wanted.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct FindingsParams {}
+#[serde(default)]
+pub(crate) struct FindingsParams {
+    sort: Sort,
+}
+
+/// What comes first.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Sort {
+    /// The finding that matters most.
+    #[default]
+    Rank,
+    /// The one that grew by most bytes between the first and the last dump.
+    Growth,
+    /// The one that holds most bytes.
+    Retained,
+}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FindingsResult {
     series: Vec<SeriesRow>,
+    /// What to do to learn more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
     /// Of the series that is shown.
     findings: Vec<FindingRow>,
     /// Those that settings or comments silence.
@@ -57,6 +76,10 @@ struct DumpRow {
 struct FindingRow {
     id: String,
     title: String,
+    /// What is held and how it grows, in few words.
+    summary: String,
+    /// The bytes it held in each dump, as a row of blocks.
+    chart: String,
     severity: &'static str,
     standing: &'static str,
     access_path: String,
@@ -101,7 +124,7 @@ struct ProblemRow {
     message: String,
 }
 
-pub(crate) fn findings(session: &Session) -> FindingsResult {
+pub(crate) fn findings(session: &Session, params: &FindingsParams) -> FindingsResult {
     let shown = session.shown();
     let problems = shown.problems.iter().map(|(path, message)| ProblemRow {
         path: path.display().to_string(),
@@ -128,6 +151,7 @@ pub(crate) fn findings(session: &Session) -> FindingsResult {
     });
     let mut result = FindingsResult {
         series: series.collect(),
+        hint: shown.current().and_then(|view| hint(view.whole)),
         findings: Vec::new(),
         ignored: Vec::new(),
         fixed: shown
@@ -147,7 +171,44 @@ pub(crate) fn findings(session: &Session) -> FindingsResult {
             }
         }
     }
+    let grown = |row: &FindingRow| {
+        let ends = row
+            .retained_by_dump
+            .first()
+            .zip(row.retained_by_dump.last());
+        ends.map_or(0, |(first, last)| last.saturating_sub(*first))
+    };
+    match params.sort {
+        Sort::Rank => {}
+        // Both keep the order of those that are alike.
+        Sort::Growth => result
+            .findings
+            .sort_by_key(|row| std::cmp::Reverse(grown(row))),
+        Sort::Retained => result
+            .findings
+            .sort_by_key(|row| std::cmp::Reverse(row.retained)),
+    }
     result
+}
+
+fn hint(dumps: usize) -> Option<&'static str> {
+    match dumps {
+        1 => Some("Two more snapshots tell growth from size."),
+        2 => Some("Take one more snapshot to tell growth from size."),
+        _ => None,
+    }
+}
+
+/// Numbers as blocks of growing height, the greatest the highest.
+fn chart(numbers: &[u64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = numbers.iter().copied().max().unwrap_or(0).max(1);
+    let block = |number: &u64| {
+        let height = u128::from(*number) * (BLOCKS.len() as u128 - 1) / u128::from(most);
+        // Below the number of blocks.
+        BLOCKS[height as usize]
+    };
+    numbers.iter().map(block).collect()
 }
 
 fn row(moment: &Moment<'_>, shown: &ShownFinding) -> FindingRow {
@@ -165,6 +226,8 @@ fn row(moment: &Moment<'_>, shown: &ShownFinding) -> FindingRow {
     FindingRow {
         id: finding.id.clone(),
         title: words::title(finding),
+        summary: super::commands::short(shown),
+        chart: chart(&finding.growth.retained_bytes),
         severity: match finding.severity {
             Severity::Warning => "warning",
             Severity::Information => "information",
@@ -206,5 +269,18 @@ fn site(moment: &Moment<'_>, store: &StorePlace) -> SiteRow {
         enclosing: store.enclosing.clone(),
         file: store.place.file.clone(),
         location: located.map(|located| located.location()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chart;
+
+    #[test]
+    fn a_chart_has_a_block_for_each_dump() {
+        assert_eq!(chart(&[0, 50, 100]), "▁▄█");
+        assert_eq!(chart(&[7, 7]), "██");
+        assert_eq!(chart(&[0]), "▁");
+        assert_eq!(chart(&[u64::MAX, 0]), "█▁");
     }
 }

@@ -1,9 +1,11 @@
 //! What the client asks for: one file a request.
 
 pub(crate) mod call_hierarchy;
+pub(crate) mod capture;
 pub(crate) mod code_action;
 pub(crate) mod code_lens;
 pub(crate) mod commands;
+pub(crate) mod expression;
 pub(crate) mod findings;
 pub(crate) mod hover;
 pub(crate) mod inlay_hint;

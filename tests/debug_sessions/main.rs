@@ -1,0 +1,254 @@
+//! Heap snapshots of real debug sessions: debugpy runs a program, the language server takes its dump through the debugger's `evaluate`.
+//!
+//! debugpy comes from the Python package index: `cargo xtask test` installs it, and names the Pythons that have it in
+//! `HELDBY_TEST_DEBUGPY`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use heldby_tests::debugger::Debugger;
+use heldby_tests::lsp::{Client, Manner, capabilities, uri};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Never stops, and keeps every photo.
+const BUSY: &str = "\
+PHOTOS = []
+
+def upload():
+    PHOTOS.append(bytearray(1000))  # the leak
+
+while True:
+    for _ in range(50):
+        upload()
+    sum(range(200000))
+";
+
+/// Stops at line 8 with a photo in hand.
+const STOPPED: &str = "\
+class Photo:
+    pass
+
+def show(photo):
+    album = {'cover': photo}
+    frames = [album]
+    assert frames
+    print('here')
+
+show(Photo())
+";
+
+fn pythons() -> Vec<PathBuf> {
+    let named = std::env::var_os("HELDBY_TEST_DEBUGPY")
+        .expect("HELDBY_TEST_DEBUGPY names no Python: run `cargo xtask test debug`");
+    std::env::split_paths(&named).collect()
+}
+
+/// A workspace with a program that runs under a debugger, and a language server whose client has that session.
+struct Session {
+    folder: TempDir,
+    program: PathBuf,
+    debugger: Arc<Debugger>,
+    client: Client,
+}
+
+impl Session {
+    fn of(python: &Path, text: &str, breakpoints: &[u32]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().canonicalize().unwrap().join("app.py");
+        std::fs::write(&program, text).unwrap();
+        let debugger = Arc::new(Debugger::start(python));
+        debugger.launch(python, &program, breakpoints);
+        let evaluate = {
+            let debugger = Arc::clone(&debugger);
+            move |asked: &Value| {
+                assert_eq!(asked["session"], "s1");
+                let expression = asked["expression"].as_str().unwrap();
+                match debugger.evaluate(expression, asked["frame"].as_i64()) {
+                    Ok(result) => json!({"result": result}),
+                    Err(error) => json!({"error": error}),
+                }
+            }
+        };
+        let manner = Manner {
+            evaluate: Some(Arc::new(evaluate)),
+            ..Manner::default()
+        };
+        let root = program.parent().unwrap();
+        let client = Client::start_with(&[root], capabilities(), json!({}), manner);
+        Self {
+            folder,
+            program,
+            debugger,
+            client,
+        }
+    }
+
+    fn dumps(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join(".heldby")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn capture(&mut self, more: Value) -> Value {
+        let mut params = json!({"sessions": [{"id": "s1", "name": "app"}]});
+        for (name, value) in more.as_object().unwrap() {
+            params[name] = value.clone();
+        }
+        self.client.result("heldby/capture", params)
+    }
+
+    /// Nothing of a snapshot is to be seen where the user looks.
+    fn assert_unseen(&self) {
+        let console = self.debugger.console();
+        assert!(!console.contains("heldby"), "{console}");
+        assert!(!console.contains("did not finish"), "{console}");
+        for event in self.debugger.events() {
+            let thread = event["event"] == "thread" && event["body"]["threadId"] != 1;
+            assert!(!thread, "the debugger shows a thread: {event}");
+        }
+    }
+}
+
+fn for_each_python(test: impl Fn(&Path)) {
+    for python in pythons() {
+        eprintln!("on {}", python.display());
+        test(&python);
+    }
+}
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_program_that_never_stops() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, BUSY, &[]);
+        for number in 1..=3 {
+            let taken = session.capture(json!({}));
+            assert_eq!(taken["problems"], json!([]), "{taken:#}");
+            assert!(taken["dumps"][0]["objects"].as_u64().unwrap() > 1000);
+            assert_eq!(taken["dumps"][0]["wasFetched"], false);
+            let dumps = session
+                .dumps()
+                .iter()
+                .filter(|name| name.ends_with(".heldby"))
+                .count();
+            assert_eq!(dumps, number);
+        }
+        let findings = session.client.result("heldby/findings", json!({}));
+        let warnings: Vec<&Value> = findings["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["severity"] == "warning")
+            .collect();
+        // The debugger's own objects grow too, and are nobody's business.
+        assert_eq!(warnings.len(), 1, "{findings:#}");
+        assert_eq!(warnings[0]["holder"]["path"], "__main__.PHOTOS");
+        assert_eq!(
+            warnings[0]["stores"][0]["location"]["range"]["start"]["line"], 3,
+            "{findings:#}"
+        );
+        let program = uri(&session.program);
+        session.client.diagnostics(&program, |diagnostics| {
+            diagnostics
+                .iter()
+                .any(|diagnostic| diagnostic["severity"] == 2)
+        });
+        // The folder keeps itself out of the repository, and nothing else lies in it.
+        let others: Vec<String> = session
+            .dumps()
+            .into_iter()
+            .filter(|name| !name.ends_with(".heldby"))
+            .collect();
+        assert_eq!(others, [".gitignore"]);
+        session.assert_unseen();
+        let stopped = session.debugger.events();
+        assert!(!stopped.iter().any(|event| event["event"] == "stopped"));
+    });
+}
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn who_holds_a_variable_of_the_frame_where_it_stopped() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, STOPPED, &[8]);
+        let frame = session.debugger.frame_where_stopped();
+        let asked = json!({"object": {"session": "s1", "frame": frame, "expression": "photo"}});
+        let taken = session.capture(asked);
+        assert_eq!(taken["problems"], json!([]), "{taken:#}");
+        let params = json!({"object": taken["object"]});
+        let photo = session.client.result("heldby/referrers", params);
+        assert_eq!(photo["type"], "__main__.Photo");
+        let paths: Vec<&str> = photo["paths"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|path| path.as_str().unwrap())
+            .collect();
+        // The debugger, which has the frame in hand, may come behind these.
+        let own = [
+            "__main__.show.<local>.photo",
+            "__main__.show.<local>.album['cover']",
+        ];
+        assert_eq!(paths[..2], own, "{paths:?}");
+        let unknown = json!({"object": {"session": "s1", "frame": frame, "expression": "nobody"}});
+        let refused = session.capture(unknown);
+        let message = refused["problems"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("`nobody` cannot be evaluated"),
+            "{message}"
+        );
+        let made = json!({"object": {"session": "s1", "frame": frame, "expression": "[1, 2]"}});
+        let temporary = session.capture(made);
+        let message = temporary["problems"][0]["message"].as_str().unwrap();
+        assert!(message.contains("is not in the dump"), "{message}");
+        session.assert_unseen();
+    });
+}
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_dump_comes_through_the_debugger_from_a_machine_that_does_not_see_our_files() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, BUSY, &[]);
+        let taken = session.capture(json!({"alwaysTransfer": true}));
+        assert_eq!(taken["problems"], json!([]), "{taken:#}");
+        assert_eq!(taken["dumps"][0]["wasFetched"], true);
+        let here = taken["dumps"][0]["uri"].as_str().unwrap();
+        let name = here.rsplit('/').next().unwrap();
+        assert!(session.dumps().iter().any(|dump| dump == name));
+        assert!(
+            !std::env::temp_dir().join(name).exists(),
+            "it stays where it was taken"
+        );
+        session.assert_unseen();
+    });
+}
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_program_that_is_gone_is_told_of() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, "print('done')\n", &[]);
+        session.debugger.event("terminated", |_| true);
+        let taken = session.capture(json!({}));
+        assert_eq!(taken["dumps"], json!([]));
+        let message = taken["problems"][0]["message"].as_str().unwrap();
+        assert!(message.contains("refuses to evaluate"), "{message}");
+        session.client.behave(|manner| {
+            manner.evaluate = Some(Arc::new(|_: &Value| json!({"gone": true})));
+        });
+        let taken = session.capture(json!({}));
+        let message = taken["problems"][0]["message"].as_str().unwrap();
+        assert!(message.contains("the program ended before"), "{message}");
+    });
+}
