@@ -17,6 +17,7 @@ mod process;
 mod python;
 mod readme;
 mod test;
+mod vscode;
 mod workspace;
 
 use std::process::ExitCode;

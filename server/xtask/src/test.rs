@@ -14,6 +14,7 @@ use crate::debian_pythons;
 use crate::editors;
 use crate::process;
 use crate::python::{self, Interpreter};
+use crate::vscode;
 use crate::workspace;
 
 const CARGO_DENY: &str = "0.20.2";
@@ -139,6 +140,7 @@ fn steps(all: bool) -> Vec<Step> {
 
     steps.push(step("demo", || demo(None)));
     steps.extend(editors::steps());
+    steps.extend(vscode::steps());
     if all {
         // The demo's Django runs on the oldest Python that heldby supports.
         if let Some(oldest) = interpreters.found.first().cloned() {

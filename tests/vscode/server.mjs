@@ -1,0 +1,88 @@
+// VS Code's server: the part of VS Code that has the extensions, the files and the debug sessions. The browser has the rest.
+
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import path from "node:path";
+
+import { until } from "./waiting.mjs";
+
+/** Nothing that greets, updates, recommends or reports: a test sees what heldby shows. */
+const QUIET = {
+  "chat.disableAIFeatures": true,
+  "debug.internalConsoleOptions": "neverOpen",
+  "debug.openDebug": "neverOpen",
+  "debug.onTaskErrors": "debugAnyway",
+  "editor.hover.delay": 100,
+  "editor.minimap.enabled": false,
+  "extensions.autoCheckUpdates": false,
+  "extensions.autoUpdate": false,
+  "extensions.ignoreRecommendations": true,
+  "files.hotExit": "off",
+  "git.enabled": false,
+  "telemetry.telemetryLevel": "off",
+  "update.mode": "none",
+  "window.commandCenter": false,
+  "workbench.enableExperiments": false,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+};
+
+/** A port that was free a moment ago. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const listener = createServer().on("error", reject);
+    listener.listen(0, "127.0.0.1", () => {
+      const { port } = listener.address();
+      listener.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * Starts the server of the version that the environment names.
+ *
+ * @param folder what the server writes goes here
+ * @param trustAll whether each workspace is trusted, without asking
+ */
+export async function startServer({ folder, settings = {}, trustAll = true }) {
+  const user = path.join(folder, "user", "User");
+  mkdirSync(user, { recursive: true });
+  const all = { ...QUIET, "debugpyShim.python": process.env.PYTHON, ...settings };
+  writeFileSync(path.join(user, "settings.json"), JSON.stringify(all, undefined, 2));
+  const port = await freePort();
+  const log = path.join(folder, "server.log");
+  const output = openSync(log, "w");
+  const words = [process.env.VSCODE_SERVER, "--host", "127.0.0.1", "--port", String(port)];
+  words.push("--without-connection-token", "--accept-server-license-terms", "--disable-telemetry");
+  words.push("--server-data-dir", path.join(folder, "server"), "--user-data-dir", path.join(folder, "user"));
+  words.push("--extensions-dir", process.env.VSCODE_EXTENSIONS);
+  // A released VS Code runs tests inside its extension host with this only.
+  words.push("--enable-smoke-test-driver");
+  if (trustAll) {
+    words.push("--disable-workspace-trust");
+  }
+  // A process group of its own: the debug adapters and language servers end with it.
+  const server = spawn(process.execPath, words, { stdio: ["ignore", output, output], detached: true });
+  closeSync(output);
+  let ended = false;
+  const gone = new Promise((resolve) => server.once("exit", () => resolve((ended = true))));
+  const stop = () => {
+    try {
+      process.kill(-server.pid, "SIGTERM");
+    } catch {
+      // It has ended on its own.
+    }
+    return gone;
+  };
+  process.once("exit", stop);
+  const address = `http://127.0.0.1:${port}`;
+  await until("VS Code's server answers", async () => {
+    if (ended) {
+      throw new Error(`it ended:\n${readFileSync(log, "utf8")}`);
+    }
+    return (await fetch(`${address}/version`)).ok;
+  });
+  return { address, port, log, stop };
+}

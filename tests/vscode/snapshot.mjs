@@ -1,0 +1,64 @@
+// Taking a heap snapshot as a user does, and seeing that nothing else has happened: the program was not stopped, nothing was printed, and
+// what the user looks at is where it was.
+
+import assert from "node:assert/strict";
+
+import { dumps } from "./workspace.mjs";
+import { until } from "./waiting.mjs";
+
+export const TITLE = "Take Heap Snapshot";
+
+/** The ways to the command that a user has while debugging. */
+const WAYS = {
+  palette: (workbench) => workbench.run(`heldby: ${TITLE}`),
+  toolbar: (workbench) => workbench.debugButton(TITLE).click(),
+  statusBar: (workbench) => workbench.statusBarItem(/heldby|heap/i).click(),
+};
+
+/**
+ * Takes a snapshot and waits for its file.
+ *
+ * @returns the new dumps, and the milliseconds from the click to them
+ */
+export async function takeSnapshot(workbench, way = "palette") {
+  const before = await seen(workbench);
+  const dumpsBefore = new Set(dumps(workbench.folder));
+  const stopsBefore = await workbench.stops();
+  const began = Date.now();
+  await WAYS[way](workbench);
+  const added = await until("there is a new dump", () => {
+    const fresh = dumps(workbench.folder).filter((dump) => !dumpsBefore.has(dump));
+    return fresh.length > 0 && fresh;
+  });
+  const milliseconds = Date.now() - began;
+  assert.deepEqual(await seen(workbench), before, `a snapshot by the ${way} changes nothing of what is seen`);
+  assert.equal(await workbench.stops(), stopsBefore, `a snapshot by the ${way} does not stop the program`);
+  return { added, milliseconds };
+}
+
+/** What a snapshot must leave as it is. The console is read when the program has come to rest. */
+async function seen(workbench) {
+  let console;
+  await until("the console has come to rest", async () => {
+    const rows = JSON.stringify(await workbench.console());
+    const rests = rows === console;
+    console = rows;
+    return rests;
+  }, { every: 400 });
+  return {
+    console,
+    file: await workbench.activeFile(),
+    cursor: await workbench.cursor(),
+    breakpoints: await workbench.breakpoints(),
+  };
+}
+
+/** Waits for the one warning in the file that is open, and checks that it is on a line. */
+export async function expectWarning(workbench, line) {
+  // Lines that are out of sight are not drawn.
+  await workbench.goToLine(line);
+  const squiggles = workbench.squiggles();
+  await squiggles.first().waitFor({ state: "attached" });
+  assert.equal(await until("the warning has a line", () => workbench.lineOf(squiggles.first())), line);
+  assert.equal(await squiggles.count(), 1, "one warning");
+}

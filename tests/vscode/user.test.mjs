@@ -1,0 +1,105 @@
+// The whole way of a user: a server that leaks is debugged, three snapshots name the line, the holder is found, the leak is mended,
+// and three snapshots of the mended server find nothing.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+import { Gallery, truth } from "./gallery.mjs";
+import { expectWarning, takeSnapshot } from "./snapshot.mjs";
+import { until } from "./waiting.mjs";
+import { workbenchTest } from "./workbench.mjs";
+import { lineWith } from "./workspace.mjs";
+
+const [store] = truth.stores;
+const CALLER = "photos/services.py";
+const MENDER = "progress/signals.py";
+
+/** Uploads before each snapshot. The first fill the application's bounded caches. */
+const UPLOADS = [48, 24, 24];
+
+async function prepare(home) {
+  const gallery = await Gallery.create(path.join(home, "gallery"));
+  return { folder: gallery.folder, gallery };
+}
+
+workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery, folder, say }) => {
+  // A breakpoint that is never reached: no image of the test is refused.
+  await workbench.openFile(CALLER);
+  await workbench.goToLine(lineWith(folder, CALLER, "registry.finish(upload_id)"));
+  await workbench.toggleBreakpoint();
+  await workbench.showDebugSidebar();
+  await workbench.startDebugging("Gallery");
+  await gallery.answers();
+  await workbench.console();
+  await workbench.openFile(store.file);
+  await workbench.countStops();
+  await snapshotsUnderLoad(workbench, gallery, ["palette", "toolbar", "statusBar"], say);
+
+  await expectWarning(workbench, store.line);
+  const hover = await workbench.hover(workbench.squiggles().first(), truth.holder.path);
+  assert.match(hover, /Tracker/);
+  await workbench.screenshot("hover");
+  await workbench.moveMouseAway();
+  const rows = await workbench.rows("heldby");
+  assert.ok(rows.some((row) => row.includes("_active")), `the view names the holder:\n${rows.join("\n")}`);
+  await workbench.screenshot("view");
+
+  await workbench.goToLine(store.line, 12);
+  await workbench.quickFix("Go to holder");
+  await until("the cursor is on the definition", async () => (await workbench.cursor()).line === truth.holder.line);
+  await workbench.screenshot("holder");
+
+  await whoHolds(workbench, gallery, folder);
+  await workbench.stopDebugging();
+
+  await mend(workbench, folder);
+  await workbench.openFile(store.file);
+  await workbench.startDebugging("Gallery");
+  await gallery.answers();
+  await snapshotsUnderLoad(workbench, gallery, ["palette", "toolbar", "statusBar"], say);
+  await until("there is no warning any more", async () => (await workbench.squiggles().count()) === 0);
+  await workbench.screenshot("mended");
+  await workbench.stopDebugging();
+});
+
+async function snapshotsUnderLoad(workbench, gallery, ways, say) {
+  for (const [place, way] of ways.entries()) {
+    await gallery.upload(UPLOADS[place]);
+    const { milliseconds } = await takeSnapshot(workbench, way);
+    say(`snapshot ${place + 1} by the ${way}: ${milliseconds} ms until its file was there`);
+  }
+}
+
+/** Asks for a variable at a breakpoint who holds it. */
+async function whoHolds(workbench, gallery, folder) {
+  await workbench.openFile(CALLER);
+  await workbench.goToLine(lineWith(folder, CALLER, "card = develop"));
+  await workbench.toggleBreakpoint();
+  const upload = gallery.upload(1);
+  await workbench.waitUntilPaused();
+  const variable = workbench.page.locator(".debug-variables .monaco-list-row", { hasText: /^\s*tracker\b/ }).first();
+  await workbench.chooseFromMenu(variable, "Who Holds This?");
+  const tree = workbench.page.locator(".pane", { hasText: "_active" }).locator(".monaco-list-row");
+  await until("the referrers name the holder", async () => {
+    const rows = await tree.allInnerTexts();
+    return rows.some((row) => row.includes("_active"));
+  });
+  await workbench.screenshot("who-holds");
+  await workbench.showDebugSidebar();
+  await workbench.openFile(CALLER);
+  await workbench.goToLine(lineWith(folder, CALLER, "card = develop"));
+  await workbench.toggleBreakpoint();
+  await workbench.resume();
+  await upload;
+}
+
+/** The tracker is kept under a UUID, and forgotten under its text: it has to be forgotten under the UUID. */
+async function mend(workbench, folder) {
+  const text = "registry.finish(instance.upload_id)";
+  await workbench.openFile(MENDER);
+  await workbench.replaceLine(lineWith(folder, MENDER, text), "        registry.finish(UUID(instance.upload_id))");
+  const first = readFileSync(path.join(folder, MENDER), "utf8").split("\n")[0];
+  await workbench.replaceLine(1, `from uuid import UUID\n\n${first}`);
+  await until("the file is mended", () => readFileSync(path.join(folder, MENDER), "utf8").startsWith("from uuid import UUID\n"));
+}
