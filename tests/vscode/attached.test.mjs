@@ -27,7 +27,7 @@ workbenchTest("attached", prepare, async (workbench, { folder, program, say }) =
     await workbench.countStops();
     for (const number of [1, 2, 3]) {
       const { milliseconds } = await takeSnapshot(workbench, "toolbar");
-      say(`snapshot ${number}: ${milliseconds} ms until its file was there`);
+      say(`snapshot ${number}: ${milliseconds} ms`);
     }
     await expectWarning(workbench, lineWith(folder, "worker.py", "done.append"));
     await workbench.screenshot("warning");

@@ -25,7 +25,7 @@ workbenchTest("a busy loop", prepare, async (workbench, { folder, report, say })
     const [before] = await until("the loop goes on", progress);
     await until("the loop has gone on", () => progress()[0] > before + 1_000_000);
     const { milliseconds } = await takeSnapshot(workbench);
-    say(`snapshot ${number}: ${milliseconds} ms until its file was there`);
+    say(`snapshot ${number}: ${milliseconds} ms`);
   }
   await expectWarning(workbench, lineWith(folder, "busy.py", "samples.append"));
   await workbench.screenshot("warning");

@@ -45,8 +45,9 @@ export function freePort() {
  *
  * @param folder what the server writes goes here
  * @param trustAll whether each workspace is trusted, without asking
+ * @param runsTests whether pages may bring tests with them that run inside the extension host; there are no messages on the screen then
  */
-export async function startServer({ folder, settings = {}, trustAll = true }) {
+export async function startServer({ folder, settings = {}, trustAll = true, runsTests = false }) {
   const user = path.join(folder, "user", "User");
   mkdirSync(user, { recursive: true });
   const all = { ...QUIET, "debugpyShim.python": process.env.PYTHON, ...settings };
@@ -58,8 +59,9 @@ export async function startServer({ folder, settings = {}, trustAll = true }) {
   words.push("--without-connection-token", "--accept-server-license-terms", "--disable-telemetry");
   words.push("--server-data-dir", path.join(folder, "server"), "--user-data-dir", path.join(folder, "user"));
   words.push("--extensions-dir", process.env.VSCODE_EXTENSIONS);
-  // A released VS Code runs tests inside its extension host with this only.
-  words.push("--enable-smoke-test-driver");
+  if (runsTests) {
+    words.push("--enable-smoke-test-driver");
+  }
   if (trustAll) {
     words.push("--disable-workspace-trust");
   }

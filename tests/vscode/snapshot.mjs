@@ -16,24 +16,23 @@ const WAYS = {
 };
 
 /**
- * Takes a snapshot and waits for its file.
+ * Takes a snapshot, of all processes that are debugged, and waits until it is done.
  *
- * @returns the new dumps, and the milliseconds from the click to them
+ * @returns the new dumps, and the milliseconds from the click to its end
  */
 export async function takeSnapshot(workbench, way = "palette") {
   const before = await seen(workbench);
   const dumpsBefore = new Set(dumps(workbench.folder));
   const stopsBefore = await workbench.stops();
+  const fresh = () => dumps(workbench.folder).filter((dump) => !dumpsBefore.has(dump));
   const began = Date.now();
   await WAYS[way](workbench);
-  const added = await until("there is a new dump", () => {
-    const fresh = dumps(workbench.folder).filter((dump) => !dumpsBefore.has(dump));
-    return fresh.length > 0 && fresh;
-  });
+  await until("there is a new dump", () => fresh().length > 0);
+  await until("the snapshot is done", async () => !(await workbench.notifications()).some((text) => text.includes("Heap snapshot:")));
   const milliseconds = Date.now() - began;
   assert.deepEqual(await seen(workbench), before, `a snapshot by the ${way} changes nothing of what is seen`);
   assert.equal(await workbench.stops(), stopsBefore, `a snapshot by the ${way} does not stop the program`);
-  return { added, milliseconds };
+  return { added: fresh(), milliseconds };
 }
 
 /** What a snapshot must leave as it is. The console is read when the program has come to rest. */

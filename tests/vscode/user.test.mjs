@@ -67,7 +67,7 @@ async function snapshotsUnderLoad(workbench, gallery, ways, say) {
   for (const [place, way] of ways.entries()) {
     await gallery.upload(UPLOADS[place]);
     const { milliseconds } = await takeSnapshot(workbench, way);
-    say(`snapshot ${place + 1} by the ${way}: ${milliseconds} ms until its file was there`);
+    say(`snapshot ${place + 1} by the ${way}: ${milliseconds} ms`);
   }
 }
 

@@ -53,6 +53,9 @@ export function workbenchTest(name, prepare, body) {
     } catch (error) {
       await workbench.screenshot("failed").catch(() => {});
       const shown = await workbench.notifications().catch(() => []);
+      // The program that is debugged would outlive its debugger.
+      await page.keyboard.press("Shift+F5").catch(() => {});
+      await page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: ATTEMPT_MS }).catch(() => {});
       context.diagnostic(`notifications: ${shown.join(" | ") || "none"}`);
       context.diagnostic(`the end of ${server.log}:\n${readFileSync(server.log, "utf8").slice(-1500)}`);
       throw error;
