@@ -41,8 +41,7 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   assert.match(hover, /Tracker/);
   await workbench.screenshot("hover");
   await workbench.moveMouseAway();
-  const rows = await workbench.rows("heldby");
-  assert.ok(rows.some((row) => row.includes("_active")), `the view names the holder:\n${rows.join("\n")}`);
+  await until("the view names the holder", async () => (await workbench.rows("heldby")).some((row) => row.includes("_active")));
   await workbench.screenshot("view");
 
   await workbench.goToLine(store.line, 12);

@@ -63,13 +63,14 @@ struct Bench {
     work: PathBuf,
     browser: PathBuf,
     python: Interpreter,
+    version: &'static str,
     /// The `server-main.js` of VS Code.
     server: PathBuf,
     extensions: PathBuf,
 }
 
 impl Bench {
-    fn prepare(version: &str) -> Result<Self> {
+    fn prepare(version: &'static str) -> Result<Self> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             let why = "the packages that VS Code is installed from are for Linux on x86-64 only";
             return Err(NotToBeHad(why.to_owned()).into());
@@ -90,6 +91,7 @@ impl Bench {
         let bench = Self {
             browser,
             python,
+            version,
             server: place.join("vscode/out/server-main.js"),
             extensions: place.join("extensions"),
             work,
@@ -107,6 +109,7 @@ impl Bench {
             .env("NODE_MODULES", modules)
             .env("CHROMIUM", &self.browser)
             .env("PYTHON", &self.python.executable)
+            .env("VSCODE_VERSION", self.version)
             .env("VSCODE_SERVER", &self.server)
             .env("VSCODE_EXTENSIONS", &self.extensions)
             .env("WORK", self.work.join("work"))

@@ -1,0 +1,2 @@
+// Tests need an extension that they belong to.
+exports.activate = () => {};
