@@ -8,6 +8,7 @@
 mod bench;
 mod bench_lsp;
 mod debian_pythons;
+mod debug_sessions;
 mod demo;
 mod dist;
 mod drift;

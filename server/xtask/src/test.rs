@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::debian_pythons;
+use crate::debug_sessions;
 use crate::editors;
 use crate::process;
 use crate::python::{self, Interpreter};
@@ -140,6 +141,7 @@ fn steps(all: bool) -> Vec<Step> {
 
     steps.push(step("demo", || demo(None)));
     steps.extend(editors::steps());
+    steps.extend(debug_sessions::steps(all));
     steps.extend(vscode::steps());
     if all {
         // The demo's Django runs on the oldest Python that heldby supports.
@@ -178,12 +180,12 @@ fn test_workspace(interpreters: &[PathBuf]) -> Result<()> {
     process::run(command.env("HELDBY_TEST_PYTHONS", join(interpreters)?))
 }
 
-fn join(paths: &[PathBuf]) -> Result<OsString> {
+pub(crate) fn join(paths: &[PathBuf]) -> Result<OsString> {
     std::env::join_paths(paths).context("a path of an interpreter")
 }
 
-/// The tests of one file of `tests/live` that `cargo test` ignores, with a variable in their environment.
-fn test_slowly(file: &str, variable: &str, value: &OsStr) -> Result<()> {
+/// The tests of one test target that `cargo test` ignores, with a variable in their environment.
+pub(crate) fn test_slowly(file: &str, variable: &str, value: &OsStr) -> Result<()> {
     let mut command = workspace::cargo(&["test", "--package", "heldby-tests", "--test", file]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
