@@ -84,7 +84,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn prepare(version: &'static str) -> Result<Self> {
+    fn prepare(version: &'static str, vsix: &Path) -> Result<Self> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             let why = "the packages that VS Code is installed from are for Linux on x86-64 only";
             return Err(NotToBeHad(why.to_owned()).into());
