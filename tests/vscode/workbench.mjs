@@ -253,8 +253,11 @@ export class Workbench {
   // Debugging
 
   async startDebugging(configuration) {
-    await this.quickly("Control+P", `debug ${configuration}`, configuration);
-    await this.page.locator(".debug-toolbar").waitFor();
+    const toolbar = this.page.locator(".debug-toolbar");
+    await until(`“${configuration}” is debugged`, async () => {
+      await this.quickly("Control+P", `debug ${configuration}`, configuration);
+      return appears(toolbar, 4 * ATTEMPT_MS);
+    });
   }
 
   async stopDebugging() {
@@ -362,6 +365,11 @@ export class Workbench {
       return false;
     });
     await item.click();
+  }
+
+  /** The rows of VS Code's References view. */
+  references() {
+    return this.page.locator('[id="workbench.view.extension.references-view"] .monaco-list-row');
   }
 
   // Messages

@@ -35,6 +35,7 @@ const BROWSERS: [&str; 4] = [
 
 pub(crate) fn steps() -> Vec<Step> {
     [
+        ("before it is needed", CURRENT, "starting.test.mjs"),
         ("as a user does", CURRENT, "user.test.mjs"),
         ("attached", CURRENT, "attached.test.mjs"),
         ("two processes", CURRENT, "processes.test.mjs"),
