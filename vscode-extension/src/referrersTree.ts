@@ -36,8 +36,16 @@ interface Node {
   readonly referrer: Referrer | undefined;
   /** Where the rest begins. */
   readonly offset: number;
+  /** Open from the start. */
+  readonly isOpen: boolean;
   children: Node[] | undefined;
 }
+
+/** So many referrers of the object are open from the start, and what leads up from there without a fork. */
+const OPEN_ROOTS = 5;
+const OPEN_LEVELS = 6;
+/** Access paths in the text above the tree. */
+const PATHS = 3;
 
 export class ReferrersTree {
   readonly #server: Server;
@@ -85,7 +93,8 @@ class ReferrersInput implements Input {
 
   resolve(): Model {
     const tree = new Tree(this.#client, this.#first);
-    return { message: this.#first.summary, provider: tree, navigation: tree };
+    const held = this.#first.paths.length === 0 ? "" : ` Held by ${this.#first.paths.slice(0, PATHS).join(", ")}.`;
+    return { message: `${this.#first.summary}.${held}`, provider: tree, navigation: tree };
   }
 
   with(location: vscode.Location): Input {
@@ -109,7 +118,8 @@ class Tree implements vscode.TreeDataProvider<Node>, Navigation {
     if (referrer === undefined) {
       return new vscode.TreeItem("more…", vscode.TreeItemCollapsibleState.Collapsed);
     }
-    const state = referrer.hasReferrers ? vscode.TreeItemCollapsibleState.Collapsed : vscode.TreeItemCollapsibleState.None;
+    const { None, Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+    const state = !referrer.hasReferrers ? None : node.isOpen ? Expanded : Collapsed;
     const item = new vscode.TreeItem(referrer.name ?? `${referrer.reference} of a ${referrer.type ?? "reference held by C code"}`, state);
     item.description = referrer.name === undefined ? referrer.kind : `${referrer.kind}, ${referrer.type ?? "C code"}`;
     item.tooltip = `${referrer.reference} of ${referrer.type ?? "C code"}${referrer.id === null ? "" : ` at ${referrer.id}`}`;
@@ -187,11 +197,17 @@ class Tree implements vscode.TreeDataProvider<Node>, Navigation {
 }
 
 function nodes(parent: Node | undefined, answer: Referrers): Node[] {
-  const list: Node[] = answer.referrers.map((referrer) => ({ parent, referrer, offset: 0, children: undefined }));
+  const count = answer.referrers.length;
+  const isOpen = parent === undefined ? count <= OPEN_ROOTS : count === 1 && parent.isOpen && levelOf(parent) < OPEN_LEVELS;
+  const list: Node[] = answer.referrers.map((referrer) => ({ parent, referrer, offset: 0, isOpen, children: undefined }));
   if (answer.nextOffset !== undefined) {
-    list.push({ parent, referrer: undefined, offset: answer.nextOffset, children: undefined });
+    list.push({ parent, referrer: undefined, offset: answer.nextOffset, isOpen: false, children: undefined });
   }
   return list;
+}
+
+function levelOf(node: Node): number {
+  return node.parent === undefined ? 1 : levelOf(node.parent) + 1;
 }
 
 /** Shows `heldby:` documents: what a finding holds, as text. */
