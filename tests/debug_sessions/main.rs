@@ -273,7 +273,8 @@ fn a_question_between_two_snapshots_changes_nothing_of_the_growth() {
         let mut counts = Vec::new();
         for round in 0..4 {
             let frame = session.debugger.frame_of_stop(round);
-            let asked = json!({"object": {"session": "s1", "frame": frame, "expression": "KEPT[-1]"}});
+            let asked =
+                json!({"object": {"session": "s1", "frame": frame, "expression": "KEPT[-1]"}});
             if round < 3 {
                 session.capture(json!({}));
             }
