@@ -251,3 +251,48 @@ fn a_program_that_is_gone_is_told_of() {
         assert!(message.contains("the program ended before"), "{message}");
     });
 }
+
+/// Keeps what it makes, and stops after each four.
+const ROUNDS: &str = "\
+KEPT = []
+
+class Order:
+    pass
+
+while True:
+    for _ in range(4):
+        KEPT.append(Order())
+    print('a round')  # stops here
+";
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_question_between_two_snapshots_changes_nothing_of_the_growth() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, ROUNDS, &[9]);
+        let mut counts = Vec::new();
+        for round in 0..4 {
+            let frame = session.debugger.frame_of_stop(round);
+            let asked = json!({"object": {"session": "s1", "frame": frame, "expression": "KEPT[-1]"}});
+            if round < 3 {
+                session.capture(json!({}));
+            }
+            // In the same breath: nothing was kept since the snapshot.
+            let taken = session.capture(asked);
+            assert_eq!(taken["problems"], json!([]), "{taken:#}");
+            let findings = session.client.result("heldby/findings", json!({}));
+            counts.push(findings["findings"][0]["counts"].clone());
+            session.debugger.resume();
+        }
+        let expected = [
+            json!([4]),
+            json!([4, 8]),
+            json!([4, 8, 12]),
+            json!([4, 8, 16]),
+        ];
+        // A dump or two tell what retains much, and this is little.
+        assert_eq!(counts[2..], expected[2..]);
+        let findings = session.client.result("heldby/findings", json!({}));
+        assert_eq!(findings["findings"][0]["severity"], "warning");
+    });
+}

@@ -107,13 +107,31 @@ impl Debugger {
 
     /// The innermost frame of the thread that stopped.
     pub fn frame_where_stopped(&self) -> i64 {
-        let stopped = self.event("stopped", |_| true);
+        self.frame_of_stop(0)
+    }
+
+    /// The same at a later stop; the first is 0.
+    pub fn frame_of_stop(&self, number: usize) -> i64 {
+        let stopped = self.wait(|heard| {
+            let mut stops = heard
+                .events
+                .iter()
+                .filter(|event| event["event"] == "stopped");
+            stops.nth(number).map(|event| event["body"].clone())
+        });
+        let stopped = stopped.unwrap_or_else(|| panic!("no stop: {:?}", self.events()));
         let frames = self.request(
             "stackTrace",
             json!({"threadId": stopped["threadId"], "startFrame": 0, "levels": 1}),
         );
         let id = frames["body"]["stackFrames"][0]["id"].as_i64();
         id.unwrap_or_else(|| panic!("no frame: {frames}"))
+    }
+
+    /// Lets all threads go on.
+    pub fn resume(&self) {
+        self.request("continue", json!({"threadId": 1}))
+            .expect_answer();
     }
 
     /// Waits for an event that is as wanted; its body.

@@ -10,8 +10,10 @@ BYTES_AN_OBJECT = 100
 _threads_of_dumps = []
 
 
-def begin(path, compressed):
-    """Begins a dump: in the end there is a file `path`, or `path + ".failed"` that says why not. Tells why it was not begun, if so."""
+def begin(path, compressed, moment):
+    """Begins a dump, taken for `moment`: in the end there is a file `path`, or `path + ".failed"` that says why not. Tells why it was not begun, if so."""
+    global _moment
+    _moment = moment
     folder = os.path.dirname(path)
     if hasattr(os, "statvfs"):
         disk = os.statvfs(folder)

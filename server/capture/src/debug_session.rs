@@ -129,11 +129,21 @@ pub enum DebugSessionError {
 
 type Result<T> = std::result::Result<T, DebugSessionError>;
 
+/// What the dump is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be compared with others of the process.
+    Series,
+    /// To say who holds one object.
+    Question,
+}
+
 /// A capture that is going on.
 #[derive(Debug)]
 pub struct DebugSessionCapture {
     folder: PathBuf,
     transfer: Transfer,
+    purpose: Purpose,
     /// A file that only a program on this machine can read; gone with this value.
     witness: TempPath,
     secret: String,
@@ -198,7 +208,7 @@ impl DebugSessionCapture {
     ///
     /// # Errors
     /// [`DebugSessionError::Folder`].
-    pub fn new(folder: &Path, transfer: Transfer) -> Result<Self> {
+    pub fn new(folder: &Path, transfer: Transfer, purpose: Purpose) -> Result<Self> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| DebugSessionError::Folder { path, source }
@@ -217,6 +227,7 @@ impl DebugSessionCapture {
         Ok(Self {
             folder,
             transfer,
+            purpose,
             witness: witness.into_temp_path(),
             secret,
             state: State::Looking,
@@ -271,7 +282,12 @@ impl DebugSessionCapture {
             });
         }
         let compressed = if around.is_local { "False" } else { "True" };
-        let arguments = [python_text(&around.path), compressed.to_owned()];
+        let moment = match self.purpose {
+            Purpose::Series => "call",
+            Purpose::Question => "question",
+        };
+        let path = python_text(&around.path);
+        let arguments = [path, compressed.to_owned(), python_text(moment)];
         let source = [
             crate::agent_source(),
             include_str!("../python/heldby_debug_session.py"),
@@ -545,7 +561,8 @@ mod tests {
     #[test]
     fn an_answer_is_found_in_whatever_a_debugger_puts_around_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        let capture = DebugSessionCapture::new(folder.path(), Transfer::default()).expect("begun");
+        let capture = DebugSessionCapture::new(folder.path(), Transfer::default(), Purpose::Series)
+            .expect("begun");
         assert!(
             matches!(capture.start(), Step::Evaluate(text) if text.contains("names['answer'](names['look_around']"))
         );

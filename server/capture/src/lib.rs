@@ -15,8 +15,8 @@ mod launch;
 mod process;
 
 pub use debug_session::{
-    Answer, Captured, DebugSessionCapture, DebugSessionError, Step, Transfer, address_expression,
-    address_of,
+    Answer, Captured, DebugSessionCapture, DebugSessionError, Purpose, Step, Transfer,
+    address_expression, address_of,
 };
 pub use folder::make_dump_folder;
 pub use launch::{Launch, LaunchError, Settings};

@@ -30,6 +30,8 @@ pub struct Header {
     pub taken_at_nanoseconds: u64,
     /// It was taken when the process was ending.
     pub at_exit: bool,
+    /// Taken to answer a question about one object, at any moment: it says nothing of what the program does between two dumps.
+    pub for_question: bool,
     /// Path of the interpreter.
     pub executable: String,
     /// `sys.argv`.
@@ -84,6 +86,7 @@ impl Header {
             program_start_nanoseconds: number("program_start"),
             taken_at_nanoseconds: number("taken_at"),
             at_exit: text("moment") == "exit",
+            for_question: text("moment") == "question",
             executable: text("executable"),
             argv: texts("argv"),
             working_folder: text("working_folder"),

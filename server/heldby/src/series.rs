@@ -33,6 +33,7 @@ pub(crate) struct SeriesDump {
     pub(crate) path: PathBuf,
     pub(crate) taken_at_nanoseconds: u64,
     at_exit: bool,
+    for_question: bool,
     state: State,
 }
 
@@ -77,6 +78,7 @@ impl Series {
             path: path.to_owned(),
             taken_at_nanoseconds: header.taken_at_nanoseconds,
             at_exit: header.at_exit,
+            for_question: header.for_question,
             state: State::Unread,
         });
         self.dumps.sort_by_key(|dump| dump.taken_at_nanoseconds);
@@ -232,6 +234,7 @@ impl Series {
     pub(crate) fn whole_len(&self) -> usize {
         self.dumps[..self.counted()]
             .iter()
+            .filter(|dump| !dump.for_question)
             .filter(|dump| {
                 matches!(
                     dump.state,
@@ -254,11 +257,16 @@ impl Series {
         };
         let earlier = self.dumps[..end]
             .iter()
+            .filter(|dump| !dump.for_question)
             .filter_map(|dump| match &dump.state {
                 State::Read { counts, .. } => counts.clone(),
                 _ => None,
             });
-        let earlier: Vec<PatternCounts> = earlier.collect();
+        let mut earlier: Vec<PatternCounts> = earlier.collect();
+        if newest.header.for_question {
+            // It stands for the one before it: nobody knows what the program did in between.
+            earlier.pop();
+        }
         holdings_of(&newest.heap, &newest.analysis, &earlier, territories)
     }
 

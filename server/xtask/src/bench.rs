@@ -14,6 +14,7 @@ use crate::peers;
 use crate::process;
 use crate::python::{self, Interpreter};
 use crate::readme;
+use crate::vscode;
 use crate::workspace::{self, Profile};
 
 /// Each figure is the best of so many runs: what disturbs a run only makes it slower.
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Measure the language server: answers while a client types, memory, loading
     #[arg(long)]
     lsp: bool,
+    /// Measure snapshots in Visual Studio Code: from the click to the diagnostics, how long the program stands still
+    #[arg(long)]
+    snapshots: bool,
     /// Measure how well sites are found again in edited text: from one Python's standard library to another's
     #[arg(long, conflicts_with_all = ["python", "peers", "interpreters"])]
     drift: bool,
@@ -57,6 +61,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     eprintln!("bench: building heldby");
     if options.peers {
         return peers::run(&interpreter);
+    }
+    if options.snapshots {
+        return vscode::figures();
     }
     if options.lsp {
         return bench_lsp::run(&interpreter);

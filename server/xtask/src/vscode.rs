@@ -45,7 +45,7 @@ pub(crate) fn steps() -> Vec<Step> {
     ]
     .map(|(name, version, file)| {
         step(format!("vscode: {name}"), move || {
-            let bench = Bench::prepare(version)?;
+            let bench = Bench::prepare(version, &vsix()?)?;
             process::run(
                 bench
                     .node()
@@ -54,6 +54,19 @@ pub(crate) fn steps() -> Vec<Step> {
         })
     })
     .into()
+}
+
+/// Figures of snapshots in VS Code, with the server that users get.
+pub(crate) fn figures() -> Result<()> {
+    let package = dist::build(Profile::Release)?;
+    let megabytes = fs::metadata(&package)
+        .context("cannot read the package")?
+        .len() as f64
+        / 1e6;
+    let bench = Bench::prepare(CURRENT, &package)?;
+    process::run(bench.node().args(["--test", "figures.mjs"]))?;
+    eprintln!("figure: {:<52} {megabytes:.1} MB", "VSIX: size");
+    Ok(())
 }
 
 fn sources() -> PathBuf {
@@ -72,7 +85,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn prepare(version: &'static str) -> Result<Self> {
+    fn prepare(version: &'static str, vsix: &Path) -> Result<Self> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             let why = "the packages that VS Code is installed from are for Linux on x86-64 only";
             return Err(NotToBeHad(why.to_owned()).into());
@@ -98,7 +111,7 @@ impl Bench {
             extensions: place.join("extensions"),
             work,
         };
-        bench.install_extensions(&vsix()?)?;
+        bench.install_extensions(vsix)?;
         Ok(bench)
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use heldby_capture::{
-    Answer, Captured, DebugSessionCapture, DebugSessionError, Step, Transfer, address_expression,
-    address_of,
+    Answer, Captured, DebugSessionCapture, DebugSessionError, Purpose, Step, Transfer,
+    address_expression, address_of,
 };
 use heldby_heap::Cancel;
 use serde::{Deserialize, Serialize};
@@ -239,7 +239,12 @@ async fn take_all(
                 address = Some(address_in(session, object, cancel).await?);
             }
             let folder = folder_of(session, debugged);
-            let capture = DebugSessionCapture::new(&folder, transfer)?;
+            let purpose = if asked.is_some() {
+                Purpose::Question
+            } else {
+                Purpose::Series
+            };
+            let capture = DebugSessionCapture::new(&folder, transfer, purpose)?;
             take(session, debugged, capture, cancel, &steps).await
         };
         match outcome.await {
