@@ -59,6 +59,9 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await workbench.startDebugging("Gallery");
   await gallery.answers();
   await snapshotsUnderLoad(workbench, gallery, ["palette", "toolbar", "statusBar"], say);
+  await until("the view says that it is fixed", async () =>
+    (await workbench.rows("heldby")).some((row) => row.includes(truth.holder.path) && row.includes("fixed")),
+  );
   await until("there is no warning any more", async () => (await workbench.squiggles().count()) === 0);
   await workbench.screenshot("mended");
   await workbench.stopDebugging();
