@@ -59,6 +59,9 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await workbench.startDebugging("Gallery");
   await gallery.answers();
   await snapshotsUnderLoad(workbench, gallery, ["palette", "toolbar", "statusBar"], say);
+  await until("the view says that it is fixed", async () =>
+    (await workbench.rows("heldby")).some((row) => row.includes(truth.holder.path) && row.includes("fixed")),
+  );
   await until("there is no warning any more", async () => (await workbench.squiggles().count()) === 0);
   await workbench.screenshot("mended");
   await workbench.stopDebugging();
@@ -78,6 +81,8 @@ async function whoHolds(workbench, gallery, folder) {
   await workbench.goToLine(lineWith(folder, CALLER, "card = develop"));
   await workbench.toggleBreakpoint();
   const upload = gallery.upload(1);
+  // Until it is waited for, its failure is not the test's.
+  upload.catch(() => {});
   await workbench.waitUntilPaused();
   const variable = workbench.page.locator(".debug-variables .monaco-list-row", { hasText: /^\s*tracker\b/ }).first();
   await workbench.chooseFromMenu(variable, "Who Holds This?");
@@ -87,7 +92,7 @@ async function whoHolds(workbench, gallery, folder) {
       return true;
     }
     // The entry of the dictionary stands first; the dictionary's name stands below it.
-    await workbench.references().filter({ hasText: "UUID" }).locator(".monaco-tl-twistie").first().click();
+    await workbench.references().filter({ hasText: "UUID" }).locator(".monaco-tl-twistie").first().click({ timeout: 1000 });
     return false;
   }, { every: 1000 });
   await workbench.screenshot("who-holds");

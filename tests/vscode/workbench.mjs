@@ -364,7 +364,11 @@ export class Workbench {
       await this.page.keyboard.press("Escape");
       return false;
     });
-    await item.click();
+    // A menu that has only just opened takes no click.
+    await until(`“${title}” is chosen`, async () => {
+      await item.click({ timeout: ATTEMPT_MS });
+      return item.waitFor({ state: "hidden", timeout: ATTEMPT_MS }).then(() => true, () => false);
+    });
   }
 
   /** The rows of VS Code's References view. */
