@@ -61,8 +61,7 @@ export class ReferrersTree {
     const first = await client.sendRequest(ReferrersRequest, held);
     if (view === undefined) {
       // An editor without that view: the same as text.
-      const uri = vscode.Uri.parse(`heldby://shown/object/${first.id}.txt`);
-      await vscode.window.showTextDocument(uri, { preview: true });
+      await vscode.window.showTextDocument(documentOf(first), { preview: true });
       return;
     }
     const references = await view.activate();
@@ -78,17 +77,13 @@ class ReferrersInput implements Input {
   readonly #first: Referrers;
   readonly #what: string;
 
-  constructor(client: LanguageClient, first: Referrers, what: string, location?: vscode.Location) {
+  constructor(client: LanguageClient, first: Referrers, what: string) {
     this.#client = client;
     this.#first = first;
     this.#what = what;
     this.title = `Referrers of ${what}`;
-    const editor = vscode.window.activeTextEditor;
-    this.location =
-      location ??
-      (editor === undefined
-        ? new vscode.Location(vscode.Uri.parse(`heldby://shown/object/${first.id}.txt`), new vscode.Position(0, 0))
-        : new vscode.Location(editor.document.uri, editor.selection.active));
+    // Not the cursor: the view shows nothing for a place where no word is.
+    this.location = new vscode.Location(documentOf(first), new vscode.Position(0, 0));
   }
 
   resolve(): Model {
@@ -97,8 +92,8 @@ class ReferrersInput implements Input {
     return { message: `${this.#first.summary}.${held}`, provider: tree, navigation: tree };
   }
 
-  with(location: vscode.Location): Input {
-    return new ReferrersInput(this.#client, this.#first, this.#what, location);
+  with(): Input {
+    return new ReferrersInput(this.#client, this.#first, this.#what);
   }
 }
 
@@ -204,6 +199,11 @@ function nodes(parent: Node | undefined, answer: Referrers): Node[] {
     list.push({ parent, referrer: undefined, offset: answer.nextOffset, isOpen: false, children: undefined });
   }
   return list;
+}
+
+/** The same as text. */
+function documentOf(of: Referrers): vscode.Uri {
+  return vscode.Uri.parse(`heldby://shown/object/${of.id}.txt`);
 }
 
 function levelOf(node: Node): number {

@@ -7,6 +7,7 @@ use super::{Referrer, ReferrerKind, Referrers, ReferrersOfObject};
 use crate::access_path::{Step, python_text, without_locals};
 use crate::binding::{frame_function, named_function, wrapped_function};
 use crate::chains::price;
+use crate::known::TOOLS;
 
 /// More referrers of one object are counted, not named: the nearest to a root are.
 const MOST_SOURCES: usize = 1_000;
@@ -37,7 +38,7 @@ impl Referrers<'_> {
         let mut machinery = Vec::new();
         for &reference in &incoming {
             let is_part_of_a_context = is_context_value && self.is_of_a_context(reference.source);
-            if self.is_machinery(reference.label) {
+            if self.is_machinery(reference.label) || self.is_of_a_tool(reference.source) {
                 machinery.push(reference);
             } else if is_part_of_a_context || self.is_restated(reference, &described) {
                 // A better name says the same.
@@ -74,6 +75,21 @@ impl Referrers<'_> {
             cut,
             machinery: left_out,
         }
+    }
+
+    /// Whether it is an object of the debugger's, or a frame that runs its code: what the user looks at, it has in hand.
+    fn is_of_a_tool(&self, object: ObjectId) -> bool {
+        if let Some(frame) = self.heap.names().frames.get(&object) {
+            let code = frame
+                .code
+                .and_then(|code| self.heap.names().codes.get(&code));
+            let file = code.map_or("", |code| self.heap.text(code.file));
+            // The module, or the package that it lies in.
+            let mut ends = file.rsplit(['/', '\\']).take(2);
+            return ends.any(|name| TOOLS.contains(&name.trim_end_matches(".py")));
+        }
+        let package = self.module_of_type(object).split('.').next();
+        package.is_some_and(|package| TOOLS.contains(&package))
     }
 
     fn module_of_type(&self, object: ObjectId) -> &str {

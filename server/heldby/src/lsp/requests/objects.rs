@@ -33,13 +33,18 @@ pub(crate) struct DocumentText {
     pub(crate) text: String,
 }
 
+/// Stands for the series that is shown, whichever that is.
+const SHOWN: &str = "shown";
+
 /// The text of `heldby://SERIES/finding/ID` `heldby://SERIES/object/0x…` or `heldby://SERIES/type/NAME`; `None` for what is not there (any more).
 pub(crate) fn text(session: &Session, uri: &Uri) -> Option<String> {
     let rest = uri.as_str().strip_prefix("heldby://")?;
     let (series, rest) = rest.split_once('/')?;
     let (what, name) = rest.split_once('/')?;
     let name = name.strip_suffix(".txt").unwrap_or(name);
-    let view = session.view().filter(|view| view.id == series)?;
+    let view = session
+        .view()
+        .filter(|view| series == SHOWN || view.id == series)?;
     let asked = view.asked.as_ref()?;
     match what {
         "finding" => {
