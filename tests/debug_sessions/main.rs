@@ -213,7 +213,7 @@ fn who_holds_a_variable_of_the_frame_where_it_stopped() {
         let made = json!({"object": {"session": "s1", "frame": frame, "expression": "[1, 2]"}});
         let temporary = session.capture(made);
         let message = temporary["problems"][0]["message"].as_str().unwrap();
-        assert!(message.contains("is not in the dump"), "{message}");
+        assert!(message.contains("`[1, 2]` is held by nothing"), "{message}");
         session.assert_unseen();
     });
 }

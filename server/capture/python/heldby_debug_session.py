@@ -14,6 +14,8 @@ def begin(path, compressed, moment):
     """Begins a dump, taken for `moment`: in the end there is a file `path`, or `path + ".failed"` that says why not. Tells why it was not begun, if so."""
     global _moment
     _moment = moment
+    if moment == "question" and _is_unheld():
+        return {"failed": None, "is_unheld": True}
     folder = os.path.dirname(path)
     if hasattr(os, "statvfs"):
         disk = os.statvfs(folder)
@@ -29,6 +31,12 @@ def begin(path, compressed, moment):
     _threads_of_dumps.append(thread)
     thread.start()
     return {"failed": None}
+
+
+def _is_unheld():
+    """Whether nobody has the object that is asked about, but for the place where the question left it."""
+    probe, asked = object(), sys.__dict__.pop("_heldby_asked", None)
+    return sys.getrefcount(asked) <= sys.getrefcount(probe)
 
 
 def _threads_wait_for_each_other():

@@ -104,6 +104,9 @@ pub enum DebugSessionError {
         /// `3.7.16`
         version: String,
     },
+    /// Nobody has the object that is asked about: its value was made by evaluating it. No dump was taken.
+    #[error("its value was made for this answer, and nothing holds it")]
+    Unheld,
     /// The program could not write its dump.
     #[error("the program could not take the dump: {0}")]
     Failed(String),
@@ -194,6 +197,8 @@ struct Around {
 #[derive(Debug, Deserialize)]
 struct Begun {
     failed: Option<String>,
+    #[serde(default)]
+    is_unheld: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,6 +261,9 @@ impl DebugSessionCapture {
             State::Looking => self.looked(answer),
             State::Beginning => {
                 let begun: Begun = json(&bytes_of(answer)?)?;
+                if begun.is_unheld {
+                    return Err(DebugSessionError::Unheld);
+                }
                 match begun.failed {
                     Some(reason) => Err(DebugSessionError::Failed(reason)),
                     None => Ok(self.wait(0, FIRST_WAIT, false)),
@@ -462,9 +470,13 @@ impl DebugSessionCapture {
 
 const QUESTIONS: &str = include_str!("../python/heldby_debug_questions.py");
 
-/// The expression whose value is the address of an object, evaluated in the frame that knows its name.
+/// The expression whose value is the address of an object, evaluated in the frame that knows its name. It leaves the object where a
+/// capture for [`Purpose::Question`] takes it from: a value that nobody holds would be gone by then, and another one at its address.
 pub fn address_expression(expression: &str) -> String {
-    format!("__import__('builtins').id(({expression}\n))")
+    format!(
+        "(lambda asked: (__import__('sys').__dict__.__setitem__('_heldby_asked', asked), \
+         __import__('builtins').id(asked))[1])(({expression}\n))"
+    )
 }
 
 /// The address that a debugger shows for [`address_expression`].

@@ -156,6 +156,8 @@ enum CaptureError {
     Client(String),
     #[error("cancelled")]
     Cancelled,
+    #[error("`{0}` is held by nothing: its value was made for this answer")]
+    Unheld(String),
     #[error(
         "`{expression}` cannot be evaluated there: {source}; choose a name that the frame knows"
     )]
@@ -253,6 +255,14 @@ async fn take_all(
                 captured.push((debugged.name.clone(), dump));
             }
             Err(CaptureError::Cancelled) => return Err(Error::request_cancelled()),
+            Err(CaptureError::Debugger(DebugSessionError::Unheld)) => {
+                let expression = asked.map(|object| object.expression.clone());
+                let error = CaptureError::Unheld(expression.unwrap_or_default());
+                problems.push(ProblemMet {
+                    session: debugged.name.clone(),
+                    message: error.to_string(),
+                });
+            }
             Err(error) => problems.push(ProblemMet {
                 session: debugged.name.clone(),
                 message: error.to_string(),
@@ -535,7 +545,7 @@ async fn found(
     problems.push(ProblemMet {
         session: of.name.clone(),
         message: format!(
-            "`{}` is not in the dump: its value was made for this answer, and nothing holds it",
+            "`{}` is not in the dump: it went while the dump was begun; ask again",
             asked.expression
         ),
     });
