@@ -301,3 +301,32 @@ fn a_question_between_two_snapshots_changes_nothing_of_the_growth() {
         assert_eq!(findings["findings"][0]["severity"], "warning");
     });
 }
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn the_debuggers_path_mappings_hold_for_its_dumps() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, BUSY, &[]);
+        // The user's copy of the program; the one that runs is on another machine.
+        let here = tempfile::tempdir().unwrap();
+        let copy = here.path().canonicalize().unwrap().join("src");
+        std::fs::create_dir(&copy).unwrap();
+        std::fs::copy(&session.program, copy.join("app.py")).unwrap();
+        let there = session.program.parent().unwrap();
+        let mapped = json!({"sessions": [{
+            "id": "s1", "name": "app", "folder": uri(here.path()),
+            "pathMappings": [{"localRoot": copy, "remoteRoot": there}],
+        }]});
+        for _ in 0..3 {
+            let taken = session.capture(mapped.clone());
+            assert_eq!(taken["problems"], json!([]), "{taken:#}");
+        }
+        let program = uri(&copy.join("app.py"));
+        session.client.diagnostics(&program, |diagnostics| {
+            diagnostics
+                .iter()
+                .any(|diagnostic| diagnostic["severity"] == 2)
+        });
+        assert!(here.path().join(".heldby/.gitignore").exists());
+    });
+}

@@ -197,3 +197,27 @@ fn what_is_not_there_is_said_with_what_is() {
     );
     assert!(complaint(&["--id", "0x10"]).starts_with("heldby: no object of the dump is at 0x10"));
 }
+
+/// Who runs a module's code has all its globals in hand: a local variable of `runpy` is no other holder of each of them.
+#[test]
+fn a_global_of_a_program_that_runs_as_a_module_is_held_once() {
+    const PROGRAM: &str = "
+import heldby_agent
+KEPT = [object()]
+heldby_agent.dump('app.heldby')
+";
+    for python in pythons() {
+        let folder = program(&[("app.py", PROGRAM)]);
+        succeed(
+            Command::new(python)
+                .args(["-m", "app"])
+                .current_dir(folder.path()),
+        );
+        let question = ["--path", "__main__.KEPT", "--format", "json"];
+        let text = referrers(&folder, "app.heldby", &question);
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let kept = &answer["objects"][0];
+        assert_eq!(kept["paths"], serde_json::json!(["__main__.KEPT"]));
+        assert_eq!(kept["referrers"].as_array().unwrap().len(), 1, "{text}");
+    }
+}

@@ -9,8 +9,6 @@ import { until } from "./waiting.mjs";
 import { inOneLine, workbenchTest } from "./workbench.mjs";
 import { createWorkspace, dumps } from "./workspace.mjs";
 
-const MOST_ACTIVATION_MS = 100;
-
 function prepare(home) {
   const folder = createWorkspace(path.join(home, "project"), ["worker.py"], [
     { name: "Worker", request: "launch", program: "${workspaceFolder}/worker.py" },
@@ -35,7 +33,6 @@ workbenchTest("nothing before it is needed", prepare, async (workbench, { folder
   await workbench.startDebugging("Worker");
   const milliseconds = await until("the extension is active", () => activation(workbench));
   say(`activation took ${milliseconds} ms`);
-  assert.ok(milliseconds <= MOST_ACTIVATION_MS, `it is active within ${MOST_ACTIVATION_MS} ms: ${milliseconds} ms`);
   await workbench.statusBarItem("Heap Snapshot").waitFor();
   await workbench.stopDebugging();
   await workbench.statusBarItem("Heap Snapshot").waitFor({ state: "hidden" });

@@ -43,8 +43,8 @@ export function workbenchTest(name, prepare, body) {
   test(name, async (context) => {
     const slug = name.replaceAll(/\W+/g, "-").toLowerCase();
     const home = freshFolder(slug);
-    const { folder, settings, ...more } = await prepare(home);
-    const server = await startServer({ folder: path.join(home, "vscode"), settings });
+    const { folder, settings, trustAll, ...more } = await prepare(home);
+    const server = await startServer({ folder: path.join(home, "vscode"), settings, trustAll });
     const { browser, page } = await openBrowser();
     const workbench = new Workbench(page, slug, folder);
     try {

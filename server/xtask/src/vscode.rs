@@ -40,6 +40,7 @@ pub(crate) fn steps() -> Vec<Step> {
         ("attached", CURRENT, "attached.test.mjs"),
         ("two processes", CURRENT, "processes.test.mjs"),
         ("a busy loop", CURRENT, "busy.test.mjs"),
+        ("who holds this", CURRENT, "asking.test.mjs"),
         ("inside, current", CURRENT, "inside.test.mjs"),
         ("inside, older", OLDER, "inside.test.mjs"),
     ]

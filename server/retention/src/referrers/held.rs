@@ -295,6 +295,8 @@ impl Referrers<'_> {
                 kind if kind == ReferenceKind::Machinery
                     || kind == ReferenceKind::Type
                     || kind == ReferenceKind::Stack => {}
+                // Who runs a module's code, as `python -m` and debuggers do, has its globals in hand.
+                ReferenceKind::Local if is_of_module => {}
                 // The table in which a thread-local object keeps the namespaces of its threads.
                 ReferenceKind::DictValueOfOther => {}
                 _ => is_plain = true,

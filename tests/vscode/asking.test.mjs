@@ -1,0 +1,117 @@
+// Who holds this, asked in each place where VS Code has a name; snapshots that nobody asks for; a server that is killed; a dump that was
+// taken elsewhere.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
+import path from "node:path";
+
+import { until } from "./waiting.mjs";
+import { inOneLine, workbenchTest } from "./workbench.mjs";
+import { createWorkspace, dumps, lineWith } from "./workspace.mjs";
+
+const launch = { name: "Rounds", request: "launch", program: "${workspaceFolder}/rounds.py" };
+
+workbenchTest(
+  "who holds this",
+  (home) => ({
+    folder: createWorkspace(path.join(home, "rounds"), ["rounds.py"], [launch]),
+    settings: { "heldby.snapshots.onStop": true },
+  }),
+  async (workbench, { folder, home }) => {
+    const at = lineWith(folder, "rounds.py", "return newest");
+    await workbench.openFile("rounds.py");
+    await workbench.goToLine(at);
+    await workbench.toggleBreakpoint();
+    await workbench.showDebugSidebar();
+    await workbench.startDebugging("Rounds");
+    await workbench.waitUntilPaused();
+    // It was set so: a stop takes a snapshot.
+    await until("there is a dump", () => dumps(folder).length === 1);
+
+    // The name under the cursor.
+    await workbench.goToLine(lineWith(folder, "rounds.py", "KEPT.append"), 11);
+    await workbench.run("heldby: Who Holds This?");
+    await expectReferrer(workbench, "__main__.KEPT");
+    await workbench.screenshot("cursor");
+
+    // A watch expression.
+    await workbench.showDebugSidebar();
+    await watch(workbench, "KEPT[0]");
+    const expression = workbench.page.locator(".debug-watch .monaco-list-row", { hasText: "KEPT[0]" }).first();
+    await workbench.chooseFromMenu(expression, "Who Holds This?");
+    await expectReferrer(workbench, "[0] of a list");
+    await workbench.screenshot("watch");
+
+    // Nothing to be found: said, and nothing shown.
+    await workbench.showDebugSidebar();
+    await watch(workbench, "[1, 2]");
+    const made = workbench.page.locator(".debug-watch .monaco-list-row", { hasText: "[1, 2]" }).first();
+    await workbench.chooseFromMenu(made, "Who Holds This?");
+    await until("a message says that nothing holds it", async () =>
+      (await workbench.notifications()).some((text) => text.includes("`[1, 2]` is held by nothing")),
+    );
+    await workbench.run("Notifications: Clear All Notifications");
+
+    // The server is killed: said, and what was loaded is there again.
+    await workbench.showDebugSidebar();
+    const has = async (text) => (await workbench.rows("heldby")).some((row) => row.includes(text));
+    await until("the view has the program", () => has("rounds.py"));
+    execFileSync("pkill", ["-KILL", "-f", `${process.env.VSCODE_EXTENSIONS}/.*heldby lsp`]);
+    await until("a message says that it was started again", async () =>
+      (await workbench.notifications()).some((text) => text.includes("ended unexpectedly and was started again")),
+    );
+    await workbench.screenshot("killed");
+    await until("the view has the program again", () => has("rounds.py"));
+    await workbench.stopDebugging();
+
+    // A dump from elsewhere.
+    const elsewhere = path.join(home, "elsewhere");
+    mkdirSync(elsewhere);
+    const copy = path.join(elsewhere, "copy.heldby");
+    copyFileSync(dumps(folder)[0], copy);
+    await workbench.run("Notifications: Clear All Notifications");
+    await workbench.run("heldby: Open Dump…");
+    const box = workbench.page.locator(".quick-input-widget input[type=text]").first();
+    await box.waitFor();
+    await box.fill(copy);
+    await until("the dialogue has taken the file", async () => {
+      await workbench.page.keyboard.press("Enter");
+      return box.waitFor({ state: "hidden", timeout: 2000 }).then(() => true, () => false);
+    });
+    const rows = async () => {
+      const series = (await workbench.pane("heldby")).locator(".monaco-list-row", { hasText: "rounds.py" }).first();
+      return inOneLine(await series.innerText());
+    };
+    const before = dumps(folder).length;
+    await until("the dump is one of the process's", async () => (await rows()).includes(`${before + 1} dumps`));
+    await workbench.screenshot("opened");
+  },
+);
+
+workbenchTest(
+  "a workspace that is not trusted",
+  (home) => ({ folder: createWorkspace(path.join(home, "rounds"), ["rounds.py"], [launch]), trustAll: false }),
+  async (workbench, { folder }) => {
+    await workbench.statusBarItem("Restricted Mode").waitFor();
+    await workbench.openFile("rounds.py");
+    assert.equal(await workbench.offered("heldby: Take Heap Snapshot"), false, "nothing of heldby is offered");
+    assert.deepEqual(dumps(folder), []);
+  },
+);
+
+async function expectReferrer(workbench, text) {
+  const named = async () => (await workbench.references().allInnerTexts()).some((row) => inOneLine(row).includes(text));
+  await until(`the referrers name ${text}`, named);
+}
+
+async function watch(workbench, expression) {
+  const pane = await workbench.pane("Watch");
+  await pane.locator(".pane-header").first().hover();
+  await pane.locator('.action-label[aria-label^="Add Expression"]').first().click();
+  const box = pane.locator("input").first();
+  await box.waitFor();
+  await box.fill(expression);
+  await workbench.page.keyboard.press("Enter");
+  await box.waitFor({ state: "hidden" });
+}
