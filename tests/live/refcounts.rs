@@ -47,11 +47,11 @@ def sample():
     for o in gc.get_objects():
         for one in (o, *gc.get_referents(o)):
             kind = type(one)
-            if len(kept[kind]) < 20 and kind not in UNFIT and (kind is not tuple or one):
+            if len(kept[kind]) < 20 and kind not in UNFIT and (kind not in (tuple, bytes) or len(one) > 1):
                 kept[kind][id(one)] = one
     return [one for few in kept.values() for one in few.values()] + ACCOUNT_PARTS
 
-# The sampling makes some of these.
+# The sampling makes some of these. An empty tuple, and bytes of one or none, are everybody's, and the asking's too.
 UNFIT = (type(sys._getframe()), type(sample), dict, list)
 
 ACCOUNT_PARTS = [account.notes for account in ACCOUNTS.values()][:20] + [user.items for user in USERS][:20]

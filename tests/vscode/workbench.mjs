@@ -346,6 +346,14 @@ export class Workbench {
     return this.page.locator(".pane", { has: header }).last();
   }
 
+  /** Makes room for the other panes. */
+  async fold(title) {
+    const header = this.page.locator(`.pane-header[aria-label^="${title}" i]`).first();
+    if ((await header.getAttribute("aria-expanded")) === "true") {
+      await header.click();
+    }
+  }
+
   /** The rows of a pane. */
   async rows(title) {
     const pane = await this.pane(title);

@@ -35,7 +35,7 @@ def _start_agent(folder):
             bootstrap=folder,
             modules=modules,
             objects=objects,
-            is_helper=command.startswith("from multiprocessing.forkserver import main"),
+            is_helper="from multiprocessing.forkserver import main; main(" in command,
         )
 
 
