@@ -330,3 +330,35 @@ fn the_debuggers_path_mappings_hold_for_its_dumps() {
         assert!(here.path().join(".heldby/.gitignore").exists());
     });
 }
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_snapshot_that_is_cancelled_leaves_no_dump() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, BUSY, &[]);
+        let params = json!({"sessions": [{"id": "s1", "name": "app"}]});
+        let request = session.client.ask("heldby/capture", params);
+        let is_written = |session: &Session| {
+            let folder = session.folder.path().join(".heldby");
+            folder.exists() && session.dumps().iter().any(|name| name.ends_with(".part"))
+        };
+        until(|| is_written(&session));
+        session
+            .client
+            .notify("$/cancelRequest", json!({"id": request}));
+        let answer = session.client.answer(request);
+        assert_eq!(answer.unwrap_err()["code"], -32800);
+        // The program finishes what it writes, and then it goes.
+        until(|| session.dumps() == [".gitignore"]);
+        assert_eq!(session.capture(json!({}))["problems"], json!([]));
+        session.assert_unseen();
+    });
+}
+
+fn until(holds: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed().as_secs() < 60, "waited in vain");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}

@@ -385,3 +385,23 @@ fn a_pipe_or_a_folder_is_no_dump() {
     );
     assert_eq!(client.shut_down(), 0);
 }
+
+#[test]
+fn dumps_are_deleted_from_the_disk_if_they_are_loaded() {
+    let gallery = Gallery::new();
+    let dumps = gallery.dumps(3);
+    let mut client = Client::start(&[gallery.root()]);
+    client.load(&dumps[..2]);
+    let uris: Vec<Value> = dumps.iter().map(|dump| json!(uri(dump))).collect();
+    // One that it does not know: nothing is touched.
+    let refused = client.command("heldby.delete", &uris).unwrap_err();
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("is no dump that is loaded: nothing was deleted"));
+    assert!(dumps.iter().all(|dump| dump.exists()));
+    let deleted = client.command("heldby.delete", &uris[..2]).unwrap();
+    assert_eq!(deleted["unloaded"], 2);
+    assert!(!dumps[0].exists() && !dumps[1].exists() && dumps[2].exists());
+    let findings = client.result("heldby/findings", json!({}));
+    assert_eq!(findings["series"], json!([]));
+    assert_eq!(client.shut_down(), 0);
+}

@@ -28,6 +28,8 @@ use crate::lsp::uris;
 /// A debugger that does not answer for so long is told of; one that does not for longer is given up.
 const SLOW: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_secs(60);
+/// How soon it is seen that somebody cancelled.
+const LOOK: Duration = Duration::from_millis(100);
 /// Nobody waits longer for a dump that is being taken.
 const MOST_PATIENCE: Duration = Duration::from_secs(30 * 60);
 
@@ -156,6 +158,8 @@ enum CaptureError {
     Client(String),
     #[error("cancelled")]
     Cancelled,
+    #[error("heldby failed inside; its log says where")]
+    Inside,
     #[error("`{0}` is held by nothing: its value was made for this answer")]
     Unheld(String),
     #[error(
@@ -189,6 +193,23 @@ pub(crate) async fn capture(
     }
     let cancel = Cancel::new();
     let _stop = CancelOnDrop(cancel.clone());
+    // A request that is cancelled ends at once; what it began in the program must still come to its end.
+    let work = tokio::spawn(capture_all(Arc::clone(session), params, cancel));
+    work.await.map_err(|failure| {
+        tracing::error!("taking a snapshot failed: {failure}");
+        Error {
+            message: Failure::Inside.to_string().into(),
+            ..Error::internal_error()
+        }
+    })?
+}
+
+async fn capture_all(
+    session: Arc<Session>,
+    params: CaptureParams,
+    cancel: Cancel,
+) -> Result<CaptureResult> {
+    let session = &session;
     let title = "heldby: taking a heap snapshot".to_owned();
     let told = progress::begin(session, params.work_done_token.clone(), &cancel, title).await;
     let taken = take_all(session, &params, &cancel, told.steps).await;
@@ -238,7 +259,7 @@ async fn take_all(
         let asked = asked.filter(|object| object.session == debugged.id);
         let outcome = async {
             if let Some(object) = asked {
-                address = Some(address_in(session, object, cancel).await?);
+                address = Some(address_in(session, object).await?);
             }
             let folder = folder_of(session, debugged);
             let purpose = if asked.is_some() {
@@ -291,38 +312,70 @@ fn folder_of(session: &Session, debugged: &DebugSession) -> PathBuf {
     )
 }
 
-/// Follows the steps of a capture to its end.
+/// Takes a dump. When that is cancelled after the program has begun to write, the dump is removed once it is whole.
 async fn take(
     session: &Arc<Session>,
     debugged: &DebugSession,
-    mut capture: DebugSessionCapture,
+    capture: DebugSessionCapture,
     cancel: &Cancel,
     steps: &Steps,
 ) -> Captures<Captured> {
-    let began = Instant::now();
-    let mut step = capture.start();
-    let mut has_begun = false;
+    let work = follow(
+        Arc::clone(session),
+        debugged.clone(),
+        capture,
+        cancel.clone(),
+        steps.clone(),
+    );
+    let mut work = tokio::spawn(work);
     loop {
-        if cancel.check().is_err() {
-            if has_begun {
-                finish_unseen(session, debugged, capture, step);
+        match tokio::time::timeout(LOOK, &mut work).await {
+            Ok(Ok(captured)) => return captured,
+            Ok(Err(failure)) => {
+                tracing::error!("taking a snapshot failed: {failure}");
+                return Err(CaptureError::Inside);
             }
-            return Err(CaptureError::Cancelled);
+            Err(_) if cancel.check().is_err() => {
+                tokio::spawn(async move {
+                    if let Ok(Ok(captured)) = work.await {
+                        remove(&captured.path).await;
+                    }
+                });
+                return Err(CaptureError::Cancelled);
+            }
+            Err(_) => {}
         }
+    }
+}
+
+/// Follows the steps of a capture to their end: until the program has begun to write, only while nobody cancels.
+async fn follow(
+    session: Arc<Session>,
+    debugged: DebugSession,
+    mut capture: DebugSessionCapture,
+    cancel: Cancel,
+    steps: Steps,
+) -> Captures<Captured> {
+    let began = Instant::now();
+    let mut questions = 0;
+    let mut step = capture.start();
+    loop {
         if began.elapsed() > MOST_PATIENCE {
             return Err(CaptureError::Endless);
         }
         step = match step {
             Step::Evaluate(expression) => {
-                let answer = evaluate(session, &debugged.id, expression, None, cancel, steps);
+                // The first one only looks around.
+                if questions < 2 && cancel.check().is_err() {
+                    return Err(CaptureError::Cancelled);
+                }
+                questions += 1;
+                let answer = evaluate(&session, &debugged.id, expression, None, &steps);
                 capture.next(Some(answer.await?))?
             }
             Step::Wait(time) => {
-                has_begun = true;
-                tell(
-                    steps,
-                    format!("{}: the program writes its heap", debugged.name),
-                );
+                let message = format!("{}: the program writes its heap", debugged.name);
+                tell(&steps, message);
                 tokio::time::sleep(time).await;
                 capture.next(None)?
             }
@@ -334,47 +387,6 @@ async fn take(
 fn tell(steps: &Steps, step: String) {
     // Nobody listens to the progress of a client that has none.
     let _ = steps.send(step);
-}
-
-/// The program goes on to write a dump that nobody wants any more: it is removed when it is whole.
-fn finish_unseen(
-    session: &Arc<Session>,
-    debugged: &DebugSession,
-    capture: DebugSessionCapture,
-    step: Step,
-) {
-    let session = Arc::clone(session);
-    let debugged = debugged.clone();
-    tokio::spawn(async move {
-        let mut capture = capture;
-        let mut step = step;
-        let (steps, _nobody) = tokio::sync::mpsc::unbounded_channel();
-        let began = Instant::now();
-        while began.elapsed() < MOST_PATIENCE {
-            let next = match step {
-                Step::Evaluate(expression) => {
-                    let never = Cancel::new();
-                    evaluate(&session, &debugged.id, expression, None, &never, &steps)
-                        .await
-                        .ok()
-                        .and_then(|answer| capture.next(Some(answer)).ok())
-                }
-                Step::Wait(time) => {
-                    tokio::time::sleep(time).await;
-                    capture.next(None).ok()
-                }
-                Step::Done(captured) => {
-                    remove(&captured.path).await;
-                    return;
-                }
-            };
-            match next {
-                Some(next) => step = next,
-                // The program ended, or the debugger is gone: nothing is left to remove but what a next look will find.
-                None => return,
-            }
-        }
-    });
 }
 
 async fn remove(path: &Path) {
@@ -389,7 +401,6 @@ async fn evaluate(
     id: &str,
     expression: String,
     frame: Option<i64>,
-    cancel: &Cancel,
     steps: &Steps,
 ) -> Captures<Answer> {
     let asked = session.client.send_request::<Evaluate>(EvaluateParams {
@@ -401,9 +412,8 @@ async fn evaluate(
     let began = Instant::now();
     let mut was_told = false;
     let answer = loop {
-        match tokio::time::timeout(Duration::from_millis(100), &mut asked).await {
+        match tokio::time::timeout(LOOK, &mut asked).await {
             Ok(answer) => break answer,
-            Err(_) if cancel.check().is_err() => return Err(CaptureError::Cancelled),
             Err(_) if began.elapsed() > SILENT => return Err(CaptureError::Silent),
             Err(_) if began.elapsed() > SLOW && !was_told => {
                 was_told = true;
@@ -425,15 +435,11 @@ async fn evaluate(
     }
 }
 
-async fn address_in(
-    session: &Arc<Session>,
-    object: &ObjectAsked,
-    cancel: &Cancel,
-) -> Captures<u64> {
+async fn address_in(session: &Arc<Session>, object: &ObjectAsked) -> Captures<u64> {
     let (steps, _nobody) = tokio::sync::mpsc::unbounded_channel();
     let expression = address_expression(&object.expression);
     let frame = Some(object.frame);
-    let answer = evaluate(session, &object.session, expression, frame, cancel, &steps).await?;
+    let answer = evaluate(session, &object.session, expression, frame, &steps).await?;
     address_of(answer).map_err(|source| CaptureError::Expression {
         expression: object.expression.clone(),
         source,
