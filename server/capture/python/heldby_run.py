@@ -90,11 +90,12 @@ def _let_fork():
     The program's own modules are looked at as they are, and nothing of them is called.
     """
     threads = _names_of("threading").get("_active")
-    if type(threads) is dict and len(threads) > 1:
-        return
+    has_threads = type(threads) is dict and len(threads) > 1
     filters = _names_of("warnings").get("filters", sys.modules["_warnings"].filters)
     if type(filters) is list:
-        filters[:] = [_FORK_FILTER, *(own for own in filters if own is not _FORK_FILTER)]
+        # Of an earlier fork, when the program had none, it may still be there.
+        others = [own for own in filters if own is not _FORK_FILTER]
+        filters[:] = others if has_threads else [_FORK_FILTER, *others]
 
 
 def _names_of(name):
