@@ -256,7 +256,7 @@ export class Workbench {
     const toolbar = this.page.locator(".debug-toolbar");
     await until(`“${configuration}” is debugged`, async () => {
       await this.quickly("Control+P", `debug ${configuration}`, configuration);
-      return appears(toolbar, 4 * ATTEMPT_MS);
+      return appears(toolbar, 10 * ATTEMPT_MS);
     });
   }
 

@@ -37,6 +37,8 @@ export class DebugSessions implements vscode.Disposable {
           createDebugAdapterTracker: (session) => ({
             onDidSendMessage: (message: { type?: string; event?: string }) => {
               if (message.type === "event" && message.event === "stopped") {
+                // A program can stop before VS Code says that its session began.
+                this.#add(session);
                 this.#stopped.fire(session);
               }
             },
@@ -87,7 +89,7 @@ export class DebugSessions implements vscode.Disposable {
   }
 
   #add(session: vscode.DebugSession): void {
-    if (TYPES.has(session.type)) {
+    if (TYPES.has(session.type) && !this.#sessions.has(session.id)) {
       this.#sessions.set(session.id, session);
       this.#changed.fire();
     }
