@@ -1,4 +1,4 @@
-//! Every program of `programs/` on every interpreter at hand: what leaks, who holds it, which line stores it; and silence.
+//! Every program of `leaks/` on every interpreter at hand: what leaks, who holds it, which line stores it; and silence.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use heldby_tests::pythons;
 
 fn check_all(name: &str) {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("programs")
+        .join("leaks")
         .join(format!("{name}.program"));
     for python in pythons() {
         check(&path, &python);
@@ -30,7 +30,7 @@ macro_rules! programs {
         #[test]
         fn every_program_has_its_test() {
             let known: Vec<&str> = vec![$(stringify!($name)),*];
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("leaks");
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -41,16 +41,93 @@ macro_rules! programs {
 }
 
 programs! {
-    module_global
-    imported_global
+    asyncio_queue
+    atexit_register
+    attribute_of_attribute
+    base_class_counts_instances
+    bounded_cache_that_fills
+    bounded_deque_that_fills
+    cache_by_call
+    cache_on_method
+    cache_that_flattens
+    cached_property
+    chained_exceptions
     class_attribute
-    instance_attribute
-    slot
-    default_argument
+    class_decorator
+    class_method
+    classes_made_on_the_fly
     closure
-    function_cache
+    closure_callback
+    comprehension
+    conditional_import
+    context_copies
+    context_variable
+    context_variable_default
+    context_variables_made_each_time
+    coroutine_frame
+    dataclass_field
+    declared_model
+    decorated_in_a_function
+    default_argument
+    defaultdict_of_lists
+    event_emitter
+    evicting_cache_that_fills
+    exit_stack
     frame_local
+    full_cache_on_a_method
+    function_attribute
+    function_cache
+    future_callbacks
+    futures_never_done
+    generator_frame
+    globals_subscript
+    heap_queue
+    helper_of_a_library
+    helper_of_the_project
+    imported_global
+    init_subclass_registry
+    instance_attribute
+    keys_that_never_repeat
+    library_through_library
+    linked_list
+    logging_handlers
+    logging_registry
+    loop_over_containers
+    made_by_exec
+    memoizing_decorator
+    metaclass_registry
+    module_global
+    monkey_patched_attribute
+    named_tuple
     nested_containers
+    parameter
+    property_returns_container
+    queue_without_consumer
+    reexport
+    register_at_fork
+    registration_function
+    returned_container
+    setattr_call
+    shared_exception
     signal_of_a_library
     silent
+    singledispatch
+    slot
+    star_import
+    stored_exceptions
+    suspended_generators
+    tasks_kept
+    tasks_never_done
+    text_that_grows
+    thread_local
+    thread_local_subclass
+    threads_that_never_end
+    tuple_assignment
+    two_holders
+    unbounded_queue_of_bytes
+    vars_subscript
+    walrus
+    weak_keys_that_values_reach
+    weakref_callback
+    weakref_finalize
 }

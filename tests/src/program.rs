@@ -14,7 +14,12 @@
 //!
 //! The `run` line is executed before each of three dumps, with `n` of 4. Each `held` line is one warning, in order; without
 //! one, heldby must be silent. The marks are all definition and store sites that the warnings may have in these files; of the
-//! stores the one marked `best` (or the only one) must come first.
+//! stores the one marked `best` (or the only one) must come first. `#- about:` says in a sentence what leaks. Behind what is held stands
+//! what limits it, and who else holds it: `…; together with people.EVERYONE; bounded by maxsize=10`.
+//!
+//! A leaking program has a silent twin, the same program mended. A line `#~…` stands in the place of the line of code above
+//! it there (several stand in its place together, an empty one leaves it out); `#- mended run:` in the place of `run`.
+//! `#- collect: never` leaves out the collection of garbage before each dump.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,15 +34,23 @@ use crate::{heldby, succeed};
 struct Program {
     files: Vec<(String, String)>,
     run: String,
+    collects: bool,
+    mended: Option<Mended>,
     held: Vec<String>,
     holders: BTreeSet<String>,
     stores: BTreeSet<String>,
     best: Option<String>,
 }
 
+/// The silent twin of a leaking program.
+struct Mended {
+    files: Vec<(String, String)>,
+    run: String,
+}
+
 const DRIVER: &str = r#"
-import gc, importlib.util, sys
-root, agent, dumps, code = sys.argv[1:]
+import gc, importlib.util, os, sys
+root, agent, dumps, collects, code = sys.argv[1:]
 sys.path.insert(0, root)
 sys.dont_write_bytecode = True
 spec = importlib.util.spec_from_file_location("heldby_agent", agent)
@@ -48,65 +61,58 @@ names = {"__name__": "driver"}
 for number in range(3):
     names["n"] = 4
     exec(code, names)
-    gc.collect()
+    if collects == "true":
+        gc.collect()
     heldby_agent.dump("%s/%d.heldby" % (dumps, number))
+os._exit(0)
 "#;
 
 fn parse(text: &str) -> Program {
     let mut program = Program {
         files: vec![],
         run: String::new(),
+        collects: true,
+        mended: None,
         held: vec![],
         holders: BTreeSet::new(),
         stores: BTreeSet::new(),
         best: None,
     };
-    let mut line_number = 0;
     for line in text.lines() {
         if let Some(code) = line.strip_prefix("#- run: ") {
             code.clone_into(&mut program.run);
+        } else if line == "#- collect: never" {
+            program.collects = false;
         } else if let Some(held) = line.strip_prefix("#- held: ") {
             program.held.push(held.to_owned());
+        } else if line.starts_with("#- about: ") || line.starts_with("#- mended run: ") {
+            continue;
         } else if let Some(name) = line.strip_prefix("#- ") {
             program.files.push((name.to_owned(), String::new()));
-            line_number = 0;
         } else if let Some((name, content)) = program.files.last_mut() {
-            line_number += 1;
+            if line.starts_with("#~") {
+                continue;
+            }
+            let marked = content.lines().count();
             content.push_str(line);
             content.push('\n');
-            let marked = line_number - 1;
-            let Some((before, words)) = line
-                .split_once('^')
-                .filter(|(before, _)| before.trim() == "#")
-            else {
-                continue;
-            };
-            let mut column = before.chars().count() + 1;
-            let end = column
-                + 1
-                + words
-                    .chars()
-                    .take_while(|character| *character == '^')
-                    .count();
-            if before == "#" {
-                // The mark's own sign stands for the first column; the mark is as long as it looks.
-                column = 1;
-            }
-            let words = words.trim_start_matches('^').trim();
-            let place = format!("{name}:{marked}:{column}-{end}");
-            match words.strip_prefix("holder ") {
-                Some(holder) => {
-                    program.holders.insert(format!("{place} {holder}"));
-                }
-                None => {
-                    let (role, is_best) = words
-                        .strip_suffix(" best")
-                        .map_or((words, false), |role| (role, true));
-                    let store = format!("{place} {role}");
-                    if is_best {
-                        program.best = Some(store.clone());
+            if let Some((columns, words)) = mark(line) {
+                let code = content.lines().rev().skip(1);
+                let marks = code.take_while(|line| mark(line).is_some()).count();
+                let place = format!("{name}:{}:{columns}", marked - marks);
+                let (holders, stores) = (&mut program.holders, &mut program.stores);
+                match words.strip_prefix("holder ") {
+                    Some(holder) => {
+                        holders.insert(format!("{place} {holder}"));
                     }
-                    program.stores.insert(store);
+                    None => {
+                        let role = words.strip_suffix(" best").unwrap_or(words);
+                        let store = format!("{place} {role}");
+                        if role != words {
+                            program.best = Some(store.clone());
+                        }
+                        stores.insert(store);
+                    }
                 }
             }
         }
@@ -114,7 +120,71 @@ fn parse(text: &str) -> Program {
     if program.stores.len() == 1 {
         program.best = program.stores.first().cloned();
     }
+    program.mended = mended(text, &program.run);
     program
+}
+
+/// The columns (`5-22`) and the words of a line of marks.
+fn mark(line: &str) -> Option<(String, &str)> {
+    let (before, words) = line
+        .split_once('^')
+        .filter(|(before, _)| before.trim() == "#")?;
+    let more = words.chars().take_while(|sign| *sign == '^').count();
+    let end = before.chars().count() + 2 + more;
+    // The mark's own sign stands for the first column.
+    let start = if before == "#" {
+        1
+    } else {
+        before.chars().count() + 1
+    };
+    let words = words.trim_start_matches('^').trim();
+    Some((format!("{start}-{end}"), words))
+}
+
+/// The twin, if anything of the program is mended.
+fn mended(text: &str, run: &str) -> Option<Mended> {
+    let mut files: Vec<(String, Vec<String>)> = Vec::new();
+    let mut mended_run = None;
+    // Whether the line above already stands for the code that is replaced.
+    let mut is_replaced = false;
+    let mut any = false;
+    for line in text.lines() {
+        if let Some(code) = line.strip_prefix("#- mended run: ") {
+            mended_run = Some(code.to_owned());
+        } else if line.starts_with("#- run: ")
+            || line.starts_with("#- held: ")
+            || line.starts_with("#- about: ")
+            || line.starts_with("#- collect: ")
+        {
+            continue;
+        } else if let Some(name) = line.strip_prefix("#- ") {
+            files.push((name.to_owned(), Vec::new()));
+            is_replaced = false;
+        } else if let Some((_, lines)) = files.last_mut() {
+            if let Some(code) = line.strip_prefix("#~") {
+                any = true;
+                if !is_replaced {
+                    while lines.last().is_some_and(|line| mark(line).is_some()) {
+                        lines.pop();
+                    }
+                    lines.pop();
+                }
+                is_replaced = true;
+                lines.push(code.to_owned());
+            } else {
+                is_replaced = false;
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    let files = files.into_iter().map(|(name, lines)| {
+        let content = lines.iter().map(|line| format!("{line}\n")).collect();
+        (name, content)
+    });
+    (any || mended_run.is_some()).then(|| Mended {
+        files: files.collect(),
+        run: mended_run.unwrap_or_else(|| run.to_owned()),
+    })
 }
 
 /// `file:line:column-end` of a site in the program's own files, as the marks have it.
@@ -132,6 +202,10 @@ fn place(site: &Value, root: &Path) -> Option<String> {
 
 /// Writes the files to `folder/root`, and the dumps of the program that `run` is to `folder/dumps`.
 pub fn dump_three_times(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str) {
+    dump_series(python, folder, files, run, true);
+}
+
+fn dump_series(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str, collects: bool) {
     let (root, dumps, agent) = (
         folder.join("root"),
         folder.join("dumps"),
@@ -154,51 +228,97 @@ pub fn dump_three_times(python: &Path, folder: &Path, files: &[(&str, &str)], ru
         Command::new(python)
             .args(["-I", "-c", DRIVER])
             .args([&root, &agent, &dumps])
-            .arg(run),
+            .args([if collects { "true" } else { "false" }, run]),
     );
 }
 
-/// Runs the program on an interpreter, and asserts what heldby says of it.
+/// A program's three dumps, and the warnings that heldby has for them.
+fn warnings(
+    python: &Path,
+    folder: &Path,
+    files: &[(String, String)],
+    run: &str,
+    collects: bool,
+) -> Vec<Value> {
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_str()))
+        .collect();
+    dump_series(python, folder, &files, run, collects);
+    let report = succeed(
+        Command::new(heldby())
+            .args(["report", "--format", "json"])
+            .arg(folder.join("dumps")),
+    );
+    let report: Value =
+        serde_json::from_slice(&report.stdout).unwrap_or_else(|error| panic!("not JSON: {error}"));
+    let mut findings = report["findings"].as_array().cloned().unwrap_or_default();
+    findings.retain(|finding| finding["severity"] == "warning");
+    findings
+}
+
+/// Runs the program on an interpreter, and asserts what heldby says of it: nothing of its mended twin.
 pub fn check(path: &Path, python: &Path) {
     let text =
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let program = parse(&text);
-    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("a temporary folder: {error}"));
-    let folder_path = folder
-        .path()
-        .canonicalize()
-        .unwrap_or_else(|_| folder.path().to_owned());
-    let files: Vec<(&str, &str)> = program
-        .files
-        .iter()
-        .map(|(name, content)| (name.as_str(), content.as_str()))
-        .collect();
-    dump_three_times(python, &folder_path, &files, &program.run);
-    let (root, dumps) = (folder_path.join("root"), folder_path.join("dumps"));
-
-    let report = succeed(
-        Command::new(heldby())
-            .args(["report", "--format", "json"])
-            .arg(&dumps),
-    );
-    let report: Value =
-        serde_json::from_slice(&report.stdout).unwrap_or_else(|error| panic!("not JSON: {error}"));
-    let findings = report["findings"].as_array().cloned().unwrap_or_default();
-    let warnings: Vec<&Value> = findings
-        .iter()
-        .filter(|finding| finding["severity"] == "warning")
-        .collect();
     let context = format!("{} on {}", path.display(), python.display());
+    assert!(
+        program.held.is_empty() || program.mended.is_some(),
+        "what leaks has a silent twin: {context}"
+    );
+    let folder = || {
+        let folder =
+            tempfile::tempdir().unwrap_or_else(|error| panic!("a temporary folder: {error}"));
+        let path = folder.path().canonicalize();
+        let path = path.unwrap_or_else(|_| folder.path().to_owned());
+        (folder, path)
+    };
+    if let Some(Mended { files, run }) = &program.mended {
+        let (_folder, path) = folder();
+        let found = warnings(python, &path, files, run, program.collects);
+        let paths: Vec<&Value> = found.iter().map(|one| &one["access_path"]).collect();
+        assert!(paths.is_empty(), "the mended twin of {context}: {paths:?}");
+    }
+    let (_folder, folder_path) = folder();
+    let root = folder_path.join("root");
+    let warnings = warnings(
+        python,
+        &folder_path,
+        &program.files,
+        &program.run,
+        program.collects,
+    );
 
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let held: Vec<String> = warnings
         .iter()
         .map(|warning| {
-            format!(
+            let mut held = format!(
                 "{} of {}",
                 text_of(&warning["access_path"]),
                 text_of(&warning["held"]["type"])
-            )
+            );
+            for other in warning["also_held_by"].as_array().into_iter().flatten() {
+                held += &format!("; together with {}", text_of(other));
+            }
+            if let Some(bound) = warning["limits"]["bound"].as_str() {
+                held += &format!("; bounded by {bound}");
+            }
+            if warning["limits"]["keys_hold_instances"] == true {
+                held += "; its keys hold instances";
+            }
+            for removal in warning["limits"]["removals"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                let file = text_of(&removal["file"]);
+                if let Ok(name) = Path::new(&file).strip_prefix(&root) {
+                    held += &format!("; taken out at {}:{}", name.display(), removal["line"]);
+                }
+            }
+            held
         })
         .collect();
     assert_eq!(held, program.held, "what is held: {context}");

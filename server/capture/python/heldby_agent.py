@@ -1307,6 +1307,7 @@ def _fill_rest():
         ],
         _GOES_OVER_TWO: [itertools.chain(), itertools.cycle(a_tuple), itertools.compress(a_tuple, a_tuple)],
         ((SLOT, "callable"), (SLOT, "sentinel")): [iter(int, 1)],
+        ((SLOT, "default"),): [contextvars.ContextVar("example")],
         _GOES_OVER_SEVERAL: [zip(), itertools.zip_longest()],
         ((MACHINERY, "iterators"), (SLOT, "function")): [map(max, a_tuple)],
         _SHOWS: [

@@ -4,7 +4,9 @@ use heldby_retention::{BindingKind, Holding, How, NamedBinding, NamedClass, Name
 use heldby_source::{Binding, ClassName, FunctionName, Question, Site, SourceFiles, Sources};
 
 use crate::placing::{Placing, SourceFact};
-use crate::{Evidence, Finding, Growth, Held, Holder, Hop, Place, Placement, Severity, StorePlace};
+use crate::{
+    Evidence, Finding, Growth, Held, Holder, Hop, Limits, Place, Placement, Severity, StorePlace,
+};
 
 /// A module of the program, as the dump knows it.
 pub use heldby_source::Module;
@@ -44,13 +46,36 @@ pub fn findings(holdings: &[Holding], program: Program<'_>) -> Vec<Finding> {
         .iter()
         .map(|holding| (weight(holding), join.finding(holding)))
         .collect();
+    name_other_holders(holdings, &mut findings);
     findings.sort_by(|(left_weight, left), (right_weight, right)| {
         left.severity
             .cmp(&right.severity)
+            .then_with(|| {
+                left.limits
+                    .bound
+                    .is_some()
+                    .cmp(&right.limits.bound.is_some())
+            })
             .then(right_weight.cmp(left_weight))
             .then_with(|| left.access_path.cmp(&right.access_path))
     });
     findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Findings of the same objects name each other's holders. Findings stand as their holdings do.
+fn name_other_holders(holdings: &[Holding], findings: &mut [(u64, Finding)]) {
+    let paths: Vec<String> = findings
+        .iter()
+        .map(|(_, finding)| finding.holder.path.clone())
+        .collect();
+    for (holding, (_, finding)) in holdings.iter().zip(findings) {
+        let others = holdings
+            .iter()
+            .zip(&paths)
+            .filter(|(other, _)| holding.together_with.contains(&other.identity))
+            .map(|(_, path)| path.clone());
+        finding.also_held_by = others.collect();
+    }
 }
 
 /// What a holding gained, in bytes; a gained object weighs something too, for what it keeps may be shared.
@@ -82,7 +107,9 @@ impl Join<'_> {
         let bindings: Vec<Binding> = holding.bindings.iter().map(to_source).collect();
         let growth = match holding.how {
             How::Items { depth } => heldby_source::Growth::Items { depth },
+            How::CalledBack => heldby_source::Growth::Items { depth: 1 },
             How::Bound => heldby_source::Growth::Bound,
+            How::Set => heldby_source::Growth::Set,
             How::Raised => heldby_source::Growth::Raised,
         };
         let question = Question {
@@ -109,10 +136,11 @@ impl Join<'_> {
                 }
                 path = name;
             }
-            let kind = if holding.how == How::Raised && at == holding.holder {
-                "exception-traceback"
-            } else {
-                binding.kind.word()
+            let kind = match holding.how {
+                How::Raised if at == holding.holder => "exception-traceback",
+                How::Set if at == holding.holder => BindingKind::ContextVariable.word(),
+                How::CalledBack if at == holding.holder => "weakref-callback",
+                _ => binding.kind.word(),
             };
             let definition = site
                 .map(|site| self.place(&site))
@@ -145,7 +173,9 @@ impl Join<'_> {
                 definition: None,
             });
         let proven = holding.rises && holding.counts.len() >= DUMPS_THAT_PROVE;
-        let severity = if proven && !holding.flattens {
+        // A cache that is nearly full keeps the instances in its keys all the same.
+        let fills_up = holding.flattens && !holding.keys_hold_instances;
+        let severity = if proven && !fills_up {
             Severity::Warning
         } else {
             Severity::Information
@@ -157,6 +187,16 @@ impl Join<'_> {
                 fnv1a(format!("{}{tail}", holder.path).as_bytes())
             ),
             severity,
+            also_held_by: Vec::new(),
+            limits: Limits {
+                bound: answer.bound,
+                removals: answer
+                    .removals
+                    .iter()
+                    .map(|site| self.place(site))
+                    .collect(),
+                keys_hold_instances: holding.keys_hold_instances,
+            },
             held: Held {
                 type_name: holding.held_type.clone(),
                 count: holding.held_count,
@@ -272,10 +312,13 @@ fn to_source(binding: &NamedBinding) -> Binding {
             function: function(),
             name: name(),
         },
-        BindingKind::Local => Binding::Local {
-            function: function(),
-            name: name(),
-        },
+        BindingKind::Local | BindingKind::GeneratorFrame | BindingKind::CoroutineFrame => {
+            Binding::Local {
+                function: function(),
+                name: name(),
+            }
+        }
+        BindingKind::ContextVariable => Binding::UnnamedContextVariables,
         BindingKind::FunctionCache => Binding::Cache {
             function: function(),
         },
@@ -297,7 +340,11 @@ fn function_name(function: Option<&NamedFunction>) -> FunctionName {
     let (path, qualname, line) = function.map_or_else(Default::default, |function| {
         (
             function.file.clone(),
-            function.qualname.clone(),
+            if function.code_qualname.is_empty() {
+                function.qualname.clone()
+            } else {
+                function.code_qualname.clone()
+            },
             function.line,
         )
     });

@@ -128,6 +128,17 @@ pub struct Hop {
     pub reference: String,
 }
 
+/// What the source says of how far a holder grows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// The bound that its definition gives it, as written: `maxsize=1000`.
+    pub bound: Option<String>,
+    /// Lines that take entries out.
+    pub removals: Vec<Place>,
+    /// It is a cache, and its keys have instances of classes in them, which rarely come again.
+    pub keys_hold_instances: bool,
+}
+
 /// One holder, one access path: what it holds, how it grew, and where in the source that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -141,6 +152,10 @@ pub struct Finding {
     pub holders: Vec<Holder>,
     /// What grows: `gallery.views.UPLOADS[*]`.
     pub access_path: String,
+    /// Other holders of the same objects, by access path: freeing one alone frees nothing.
+    pub also_held_by: Vec<String>,
+    /// What limits the growth, as far as the source says.
+    pub limits: Limits,
     /// What is held.
     pub held: Held,
     /// How it grew.

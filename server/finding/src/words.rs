@@ -261,6 +261,41 @@ pub fn help(finding: &Finding) -> String {
     }
 }
 
+/// What is to be known before one mends it: other holders of the same objects, and what limits the growth.
+pub fn notes(finding: &Finding) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let [others @ .., last] = finding.also_held_by.as_slice() {
+        let others = others.iter().map(|path| format!("`{path}`, "));
+        notes.push(format!(
+            "the same objects are held by {}`{last}`, too: freeing one of them alone frees nothing",
+            others.collect::<String>()
+        ));
+    }
+    if let Some(bound) = &finding.limits.bound {
+        notes.push(format!(
+            "it is bounded (`{bound}`), and was not full yet in the last dump"
+        ));
+    }
+    if finding.limits.keys_hold_instances {
+        notes.push(
+            "the keys of this cache hold instances: they are kept alive by it, too, and rarely come again".to_owned(),
+        );
+    }
+    if let Some(place) = finding.limits.removals.first() {
+        let line = place.range.map_or(0, |range| range.line);
+        let file = place.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        notes.push(format!(
+            "entries are taken out at {file}:{line}: less often than they come, or on a condition that was not met yet"
+        ));
+    }
+    if finding.stores.is_empty() && finding.holder.definition.is_some() {
+        notes.push(
+            "no line of the source was found that stores there: code that is made at run time, or C code, does".to_owned(),
+        );
+    }
+    notes
+}
+
 /// What to do about any finding with fewer than three dumps.
 pub fn take_more_dumps() -> &'static str {
     "take at least three dumps of the same process to tell growth from size"
@@ -390,7 +425,7 @@ fn with_article(noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::explanations::KINDS;
-    use crate::{Growth, Held, Hop, Place};
+    use crate::{Growth, Held, Hop, Limits, Place};
 
     const MIB: u64 = 1 << 20;
 
@@ -424,6 +459,8 @@ mod tests {
                 counts: counts.to_vec(),
                 retained_bytes: retained_bytes.to_vec(),
             },
+            also_held_by: Vec::new(),
+            limits: Limits::default(),
             stores: Vec::new(),
             chain: vec![hop("list", "[11]"), hop("module gallery.views", ".UPLOADS")],
         }
@@ -564,6 +601,22 @@ mod tests {
             assert!(!holder_kind(kind).contains('-') || kind == "thread-local");
             seen.push(help);
         }
+    }
+
+    #[test]
+    fn notes_name_other_holders_and_limits() {
+        let mut finding = finding(&[4, 8, 12], &[MIB, 2 * MIB, 3 * MIB]);
+        finding.stores = vec![store(Role::Store, Placement::Exact)];
+        assert_eq!(notes(&finding), Vec::<String>::new());
+        finding.also_held_by = vec!["a.A".to_owned(), "b.B".to_owned()];
+        finding.limits.bound = Some("maxsize=1000".to_owned());
+        assert_eq!(
+            notes(&finding),
+            [
+                "the same objects are held by `a.A`, `b.B`, too: freeing one of them alone frees nothing",
+                "it is bounded (`maxsize=1000`), and was not full yet in the last dump"
+            ]
+        );
     }
 
     #[test]

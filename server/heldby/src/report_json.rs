@@ -41,11 +41,20 @@ struct FindingRow<'a> {
     holder: HolderRow<'a>,
     holders: Vec<HolderRow<'a>>,
     access_path: &'a str,
+    also_held_by: &'a [String],
+    limits: LimitsRow<'a>,
     held: HeldRow<'a>,
     growth: GrowthRow<'a>,
     allocations: [(); 0],
     stores: Vec<StoreRow<'a>>,
     chain: Vec<HopRow<'a>>,
+}
+
+#[derive(Serialize)]
+struct LimitsRow<'a> {
+    bound: Option<&'a str>,
+    removals: Vec<PlaceRow<'a>>,
+    keys_hold_instances: bool,
 }
 
 #[derive(Serialize)]
@@ -159,6 +168,12 @@ fn finding(finding: &Finding) -> FindingRow<'_> {
         holder: holder(&finding.holder),
         holders: finding.holders.iter().map(holder).collect(),
         access_path: &finding.access_path,
+        also_held_by: &finding.also_held_by,
+        limits: LimitsRow {
+            bound: finding.limits.bound.as_deref(),
+            removals: finding.limits.removals.iter().map(place).collect(),
+            keys_hold_instances: finding.limits.keys_hold_instances,
+        },
         held: HeldRow {
             type_name: &finding.held.type_name,
             count: finding.held.count,

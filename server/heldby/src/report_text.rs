@@ -178,6 +178,7 @@ impl Text {
                 notes
                     .into_iter()
                     .chain(more)
+                    .chain(words::notes(finding))
                     .map(|note| Level::NOTE.message(clean(&note))),
             )
             .element(Level::HELP.message(clean(&words::help(finding))))

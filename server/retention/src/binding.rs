@@ -21,12 +21,18 @@ pub enum BindingKind {
     Closure,
     /// A local variable of a frame.
     Local,
+    /// A local variable of a generator that waits.
+    GeneratorFrame,
+    /// A local variable of a coroutine that waits.
+    CoroutineFrame,
     /// The entries of a caching function.
     FunctionCache,
     /// An attribute of a function.
     FunctionAttribute,
     /// An attribute of a thread-local object, in one thread.
     ThreadLocal,
+    /// Values of context variables that have no name of the program, in one context.
+    ContextVariable,
 }
 
 impl BindingKind {
@@ -40,9 +46,12 @@ impl BindingKind {
             Self::DefaultArgument => "default-argument",
             Self::Closure => "closure",
             Self::Local => "local",
+            Self::GeneratorFrame => "generator-frame",
+            Self::CoroutineFrame => "coroutine-frame",
             Self::FunctionCache => "function-cache",
             Self::FunctionAttribute => "function-attribute",
             Self::ThreadLocal => "thread-local",
+            Self::ContextVariable => "context-variable",
         }
     }
 }
@@ -56,16 +65,18 @@ pub struct NamedClass {
     pub qualname: String,
 }
 
-/// A function, by file, qualified name and first line.
+/// A function: what it is called, and where its code stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedFunction {
     /// Module it says it comes from.
     pub module: String,
-    /// Path of its source file.
-    pub file: String,
-    /// Qualified name.
+    /// Qualified name. A decorator may have given it the name of the function that it wraps.
     pub qualname: String,
-    /// First line (1-based, 0 if unknown).
+    /// Path of its code's source file.
+    pub file: String,
+    /// Qualified name of its code: as the source has it. Before CPython 3.11 the last name only.
+    pub code_qualname: String,
+    /// First line of its code (1-based, 0 if unknown).
     pub line: u32,
 }
 
@@ -132,7 +143,10 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
             (BindingKind::DefaultArgument, link.referrer)
         }
         ReferenceKind::FreeVariable => (BindingKind::Closure, link.referrer),
-        ReferenceKind::Local => (BindingKind::Local, link.referrer),
+        ReferenceKind::Local => (local_of(heap, links, at), link.referrer),
+        ReferenceKind::Other | ReferenceKind::Slot if is_of_unnamed_context(heap, links, at) => {
+            (BindingKind::ContextVariable, link.referrer)
+        }
         ReferenceKind::Cache => (BindingKind::FunctionCache, link.referrer),
         _ => return None,
     };
@@ -164,11 +178,18 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
             classes = resolution_order_of_type(heap, heap.type_index(owner))
         }
         BindingKind::ModuleGlobal => {}
+        BindingKind::ContextVariable => name = String::new(),
         BindingKind::FunctionCache => {
             function = wrapped_function(heap, owner);
             name = String::new();
         }
-        BindingKind::Local => function = frame_function(heap, owner),
+        BindingKind::Local | BindingKind::GeneratorFrame | BindingKind::CoroutineFrame => {
+            function = frame_function(heap, owner)
+        }
+        // What is set on a wrapper belongs to the function that it stands for.
+        BindingKind::FunctionAttribute => {
+            function = function_of_wrapper(heap, owner).or_else(|| named_function(heap, owner))
+        }
         _ => function = named_function(heap, owner),
     }
     let module = match (&function, classes.first(), names.module_of.get(&owner)) {
@@ -194,6 +215,55 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         owner,
         path: String::new(),
         aliases,
+    })
+}
+
+/// Whose local the link names: that of a running frame, or of a generator or coroutine that waits.
+fn local_of(heap: &Heap, links: &[Link], at: usize) -> BindingKind {
+    let kind = |object: ObjectId| match heap.type_name(heap.type_index(object)).as_str() {
+        "generator" | "async_generator" => Some(BindingKind::GeneratorFrame),
+        "coroutine" => Some(BindingKind::CoroutineFrame),
+        _ => None,
+    };
+    // Up to 3.10 the locals are those of a frame that the generator has.
+    let owner = links.get(at).and_then(|link| kind(link.referrer));
+    let above = || links.get(at + 1).and_then(|link| kind(link.referrer));
+    owner.or_else(above).unwrap_or(BindingKind::Local)
+}
+
+/// Whether the link leads out of a context whose variables nobody names: those have no chain of their own.
+fn is_of_unnamed_context(heap: &Heap, links: &[Link], at: usize) -> bool {
+    links
+        .get(at)
+        .is_some_and(|link| is_context(heap, link.referrer) && is_inside_context(heap, link.object))
+}
+
+/// Whether it is a context, which has a value for each variable that was set in it.
+pub(crate) fn is_context(heap: &Heap, object: ObjectId) -> bool {
+    is_type_of_contexts(heap, heap.type_index(object))
+}
+
+/// Whether that is the type of contexts.
+pub(crate) fn is_type_of_contexts(heap: &Heap, type_index: u32) -> bool {
+    let row = heap.names().types.get(type_index as usize);
+    row.is_some_and(|row| {
+        heap.text(row.qualname) == "Context" && heap.text(row.module) == "_contextvars"
+    })
+}
+
+/// Whether it is a node of the tree in which a context keeps its values.
+pub(crate) fn is_inside_context(heap: &Heap, object: ObjectId) -> bool {
+    is_type_inside_contexts(heap, heap.type_index(object))
+}
+
+/// Whether that is the type of such nodes.
+pub(crate) fn is_type_inside_contexts(heap: &Heap, type_index: u32) -> bool {
+    let row = heap.names().types.get(type_index as usize);
+    row.is_some_and(|row| {
+        matches!(
+            heap.text(row.qualname),
+            "hamt" | "hamt_bitmap_node" | "hamt_array_node" | "hamt_collision_node"
+        )
     })
 }
 
@@ -323,8 +393,9 @@ pub(crate) fn named_function(heap: &Heap, function: ObjectId) -> Option<NamedFun
     let code = row.code.and_then(|code| names.codes.get(&code));
     Some(NamedFunction {
         module: heap.text(row.module).to_owned(),
-        file: code.map_or("", |code| heap.text(code.file)).to_owned(),
         qualname: heap.text(row.qualname).to_owned(),
+        file: code.map_or("", |code| heap.text(code.file)).to_owned(),
+        code_qualname: code.map_or("", |code| heap.text(code.qualname)).to_owned(),
         line: code.map_or(0, |code| code.line),
     })
 }
@@ -351,26 +422,32 @@ pub(crate) fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFuncti
         .map_or("", |row| heap.text(row.name));
     Some(NamedFunction {
         module: module.to_owned(),
-        file: file.to_owned(),
         qualname: heap.text(code.qualname).to_owned(),
+        file: file.to_owned(),
+        code_qualname: heap.text(code.qualname).to_owned(),
         line: code.line,
     })
 }
 
 /// The function that a caching wrapper was put around.
 pub(crate) fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
-    let is_wrapped = |name: u32| heap.text(StringId(name)) == "__wrapped__";
     let direct = heap.references(wrapper).map(|reference| reference.target);
-    let in_namespace = heap
-        .references(wrapper)
+    function_of_wrapper(heap, wrapper).or_else(|| {
+        direct
+            .into_iter()
+            .find_map(|function| named_function(heap, function))
+    })
+}
+
+/// The function that a wrapper names as its own: `__wrapped__`.
+fn function_of_wrapper(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> {
+    let is_wrapped = |name: u32| heap.text(StringId(name)) == "__wrapped__";
+    heap.references(wrapper)
         .filter(|reference| reference.label.kind() == ReferenceKind::Namespace)
         .flat_map(|reference| heap.references(reference.target))
         .filter(|reference| {
             reference.label.kind() == ReferenceKind::DictValue
                 && is_wrapped(reference.label.value())
         })
-        .map(|reference| reference.target);
-    in_namespace
-        .chain(direct)
-        .find_map(|function| named_function(heap, function))
+        .find_map(|reference| named_function(heap, reference.target))
 }

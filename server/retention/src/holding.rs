@@ -1,14 +1,17 @@
 //! From what grows to what holds: access paths of the last dump, their named bindings, their holder.
 
-use heldby_heap::{Heap, ObjectId, ReferenceKind};
-use rustc_hash::FxHashSet;
+use heldby_heap::{Heap, ObjectId, ReferenceKind, StringId};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::binding::{binding_at, links, module_file, named_function};
+use crate::binding::{Link, binding_at, links, module_file, named_function};
 use crate::growth::{Counts, Growth, Rise, flattens};
-use crate::known::{MODULE_BOOKKEEPING, TOOLS};
+use crate::known::{
+    CARRIERS, EMPTY_SHELLS, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING, RUNNING_THREADS, TOOLS,
+};
 use crate::written::Writer;
 use crate::{
-    Analysis, BindingKind, NamedBinding, PatternCounts, PatternId, Step, Territories, Territory,
+    Analysis, BindingKind, NamedBinding, Pattern, PatternCounts, PatternId, Step, Territories,
+    Territory,
 };
 
 /// One reference of a chain, as it is shown.
@@ -30,6 +33,10 @@ pub enum How {
     },
     /// It is what the name is bound to.
     Bound,
+    /// Set in a context variable.
+    Set,
+    /// In the callbacks of weak references.
+    CalledBack,
     /// On the traceback of the exception that the name is bound to.
     Raised,
 }
@@ -67,10 +74,22 @@ pub struct Holding {
     pub territory: Territory,
     /// Classes or functions of the user's or of a library's are held, not only the standard library's own.
     pub holds_foreign: bool,
+    /// The access paths' identities of other holdings that hold the same objects: freeing one of them alone frees nothing.
+    pub together_with: Vec<u64>,
+    /// The keys of the cache that holds have instances of classes, or frames, in them.
+    pub keys_hold_instances: bool,
+    /// The number of items rises, though they hang elsewhere.
+    grows_by_entries: bool,
+    /// Nothing but what is known to be empty, in a container of the standard library's.
+    is_empty_shells: bool,
 }
 
 /// Fewer dumps prove no growth.
 const DUMPS_THAT_PROVE: usize = 3;
+/// Of a cache's keys, and of what is in each, so many are looked at.
+const KEYS_LOOKED_AT: usize = 8;
+/// Of a container's items so many are asked who else holds them.
+const ITEMS_LOOKED_AT: usize = 32;
 /// Without proven growth, at most so many of the largest are told.
 const LARGEST: usize = 10;
 /// Without proven growth, a holding is worth telling from here on.
@@ -101,12 +120,14 @@ pub fn holdings(
         },
     };
     let mut risen = growth.topmost();
-    one_of_each_container(analysis, &mut risen);
+    context.one_of_each_container(&mut risen);
     let mut holdings: Vec<Holding> = risen
         .into_iter()
         .filter_map(|(pattern, rise)| context.holding(pattern, Some(rise)))
         .filter(|holding| holding.is_worth_telling() && !holding.gained_little())
         .collect();
+    drop_what_others_tell(&mut holdings);
+    context.bring_together(&mut holdings);
     if earlier.len() + 1 < DUMPS_THAT_PROVE {
         let told: FxHashSet<u64> = holdings.iter().map(|holding| holding.identity).collect();
         let largest = context
@@ -122,22 +143,27 @@ pub fn holdings(
     holdings
 }
 
+/// A thread that runs brings frames of its own, and a context that is kept the values in it: who keeps the thread, or the
+/// context, is told.
+fn drop_what_others_tell(holdings: &mut Vec<Holding>) {
+    let innermost = |holding: &Holding| holding.bindings.first().cloned();
+    let of_threads = holdings.iter().any(|holding| {
+        innermost(holding)
+            .is_some_and(|one| one.module == "threading" && one.name == RUNNING_THREADS)
+    });
+    let of_contexts = holdings
+        .iter()
+        .any(|holding| holding.held_type == "_contextvars.Context");
+    holdings.retain(|holding| {
+        let runs =
+            holding.bindings.is_empty() && matches!(holding.held_type.as_str(), "frame" | "method");
+        !(runs && of_threads || holding.how == How::Set && of_contexts)
+    });
+}
+
 /// Whether objects of this type keep their size for life.
 fn is_immutable(type_name: &str) -> bool {
     matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
-}
-
-/// Keys and values of the same container are one finding: the values'.
-fn one_of_each_container(analysis: &Analysis, risen: &mut Vec<(PatternId, Rise)>) {
-    let parent_of = |id: PatternId| analysis.patterns.get(id).parent;
-    let with_items: FxHashSet<PatternId> = risen
-        .iter()
-        .filter(|(id, _)| analysis.patterns.get(*id).step == Step::Item)
-        .map(|(id, _)| parent_of(*id))
-        .collect();
-    risen.retain(|(id, _)| {
-        analysis.patterns.get(*id).step != Step::Key || !with_items.contains(&parent_of(*id))
-    });
 }
 
 impl Holding {
@@ -155,6 +181,20 @@ impl Holding {
         let Some(holder) = self.bindings.get(self.holder) else {
             return self.holds_foreign;
         };
+        if self.is_empty_shells {
+            return false;
+        }
+        let kept_for_the_asking = self.bindings.first().is_some_and(|innermost| {
+            KEPT_FOR_THE_ASKING.iter().any(|(module, class, name)| {
+                let of_class = innermost
+                    .classes
+                    .iter()
+                    .any(|known| known.qualname == *class);
+                innermost.module == *module
+                    && innermost.name == *name
+                    && (class.is_empty() || of_class)
+            })
+        });
         let is_tool = |binding: &NamedBinding| {
             let package = binding.module.split('.').next().unwrap_or_default();
             TOOLS.contains(&package)
@@ -167,7 +207,7 @@ impl Holding {
         {
             return false;
         }
-        self.territory != Territory::StandardLibrary || self.holds_foreign
+        self.territory != Territory::StandardLibrary || self.holds_foreign || kept_for_the_asking
     }
 }
 
@@ -200,10 +240,43 @@ impl Context<'_> {
         largest
     }
 
+    /// Keys and values of the same container are one finding: the values', unless these only carry what is no object of its own.
+    fn one_of_each_container(&self, risen: &mut Vec<(PatternId, Rise)>) {
+        let pattern = |id: PatternId| self.analysis.patterns.get(id);
+        let is_empty_carrier = |id: PatternId| {
+            let type_name = self.heap.type_name(pattern(id).first_type);
+            CARRIERS.contains(&type_name.as_str()) && self.carried(id).is_none()
+        };
+        let parents_of = |wanted: &dyn Fn(PatternId) -> bool| -> FxHashSet<PatternId> {
+            let wanted = risen.iter().filter(|(id, _)| wanted(*id));
+            wanted.map(|(id, _)| pattern(*id).parent).collect()
+        };
+        let is_item = |id: PatternId| matches!(pattern(id).step, Step::Item | Step::Context);
+        let with_keys = parents_of(&|id| pattern(id).step == Step::Key);
+        let with_items = parents_of(&|id| is_item(id) && !is_empty_carrier(id));
+        risen.retain(|(id, _)| {
+            let parent = pattern(*id).parent;
+            let is_key = pattern(*id).step == Step::Key;
+            !(is_key && with_items.contains(&parent)
+                || is_item(*id) && with_keys.contains(&parent) && is_empty_carrier(*id))
+        });
+    }
+
     fn holding(&self, id: PatternId, rise: Option<Rise>) -> Option<Holding> {
         let patterns = &self.analysis.patterns;
         let pattern = patterns.get(id);
+        let carried = self.carried(id);
+        let what = carried.unwrap_or(id);
         let chain = links(&self.analysis.chains, pattern.sample);
+        let repeated = self.repeated(id);
+        // Of a chain of objects that each hold the next one, the first is what the program's names hold.
+        let (chain, id) = match repeated.last() {
+            Some(&first) => {
+                let above = patterns.ancestors(first).count() - 1;
+                (chain[chain.len().saturating_sub(above)..].to_vec(), first)
+            }
+            None => (chain, id),
+        };
         let mut bindings: Vec<NamedBinding> = Vec::new();
         let mut places = Vec::new();
         for at in 0..chain.len() {
@@ -215,10 +288,23 @@ impl Context<'_> {
         }
         let innermost = places.first().copied().unwrap_or(chain.len());
         let between = &chain[..innermost.min(chain.len())];
-        let how = if between.iter().any(|link| {
-            link.kind == ReferenceKind::Slot && self.heap.text(link.name) == "__traceback__"
-        }) {
+        let is_slot = |link: &Link, name: &str| {
+            link.kind == ReferenceKind::Slot && self.heap.text(link.name) == name
+        };
+        let is_set = between
+            .iter()
+            .any(|link| link.kind == ReferenceKind::Context)
+            || bindings
+                .first()
+                .is_some_and(|binding| binding.kind == BindingKind::ContextVariable);
+        let how = if between.iter().any(|link| is_slot(link, "__traceback__")) {
             How::Raised
+        } else if between.iter().any(|link| is_slot(link, "__callback__"))
+            || self.is_held_by_callbacks(pattern.sample)
+        {
+            How::CalledBack
+        } else if is_set {
+            How::Set
         } else {
             let items = between.iter().filter(|link| link.kind.is_item()).count() as u32;
             let is_container = match rise {
@@ -233,7 +319,16 @@ impl Context<'_> {
             }
         };
         let holder = self.holder(&bindings);
-        let series = self.growth.series(pattern);
+        let mut series = self.growth.series(pattern);
+        for &more in &repeated {
+            for (counts, more) in series
+                .iter_mut()
+                .zip(self.growth.series(patterns.get(more)))
+            {
+                counts.count += more.count;
+                counts.retained_bytes = counts.retained_bytes.max(more.retained_bytes);
+            }
+        }
         let number = |counts: &Counts| {
             if rise == Some(Rise::Entries) {
                 counts.entries
@@ -243,7 +338,7 @@ impl Context<'_> {
         };
         let counts: Vec<u64> = series.iter().map(number).collect();
         let retained_bytes: Vec<u64> = series.iter().map(|counts| counts.retained_bytes).collect();
-        let types = patterns.types(id);
+        let types = patterns.types(what);
         let (held_type, held_count) = match (rise, types.first()) {
             (Some(Rise::Entries), _) => {
                 self.most_common_item(pattern.sample).unwrap_or_else(|| {
@@ -253,7 +348,11 @@ impl Context<'_> {
                     )
                 })
             }
-            (_, Some(&(type_index, count, _))) => (self.heap.type_name(type_index), count),
+            (_, Some(&(type_index, count, _))) => {
+                let repeated_ones = repeated.iter().map(|&more| patterns.get(more).count);
+                let count = count + repeated_ones.sum::<u64>();
+                (self.heap.type_name(type_index), count)
+            }
             (_, None) => ("object".to_owned(), pattern.count),
         };
         let mut access_path = self.writer.path(&chain, 0, id);
@@ -265,17 +364,21 @@ impl Context<'_> {
             .map_or(Territory::StandardLibrary, |binding| {
                 self.territory(binding)
             });
+        let innermost_is_standard = bindings
+            .first()
+            .is_some_and(|binding| self.territory(binding) == Territory::StandardLibrary);
+        let holds_foreign = self.holds_foreign(pattern.sample);
         let growing = if rise == Some(Rise::Bytes) {
             &retained_bytes
         } else {
             &counts
         };
         Some(Holding {
-            identity: pattern.identity,
+            identity: patterns.get(id).identity,
             access_path,
             holder,
             how,
-            held_type,
+            held_type: held_type.clone(),
             held_count,
             held_names: self.held_names(pattern.sample),
             rises: rise.is_some(),
@@ -284,9 +387,155 @@ impl Context<'_> {
             retained_bytes,
             chain: self.writer.hops(&chain),
             territory,
-            holds_foreign: self.holds_foreign(pattern.sample),
+            is_empty_shells: innermost_is_standard
+                && !holds_foreign
+                && EMPTY_SHELLS.contains(&held_type.as_str()),
+            holds_foreign,
+            together_with: Vec::new(),
+            grows_by_entries: rise == Some(Rise::Entries),
+            keys_hold_instances: self.keys_hold_instances(&chain),
             bindings,
         })
+    }
+
+    /// The access paths on which the one at hand repeats itself, as a linked list does: nearest first, its first object last.
+    fn repeated(&self, id: PatternId) -> Vec<PatternId> {
+        let patterns = &self.analysis.patterns;
+        let own = patterns.get(id);
+        let again =
+            |pattern: &Pattern| pattern.step == own.step && pattern.first_type == own.first_type;
+        let mut above = patterns.ancestors(id).skip(1);
+        let Some((first, pattern)) = above.find(|(_, pattern)| again(pattern)) else {
+            return Vec::new();
+        };
+        // Two levels of the same kind are no recursion: one is where a deeper object was taken for the second level's.
+        let recurs = patterns
+            .children
+            .iter()
+            .any(|((above, ..), below)| *below == id && *above != own.parent);
+        if !recurs {
+            return Vec::new();
+        }
+        // `document.version.before`: the list begins with what has the same type under another name.
+        let head = pattern.parent;
+        if patterns.get(head).first_type == own.first_type && head != PatternId::ROOT {
+            vec![first, head]
+        } else {
+            vec![first]
+        }
+    }
+
+    /// What stands in the objects of an access path that only carry it: the values of a bounded cache, the arguments in a key.
+    fn carried(&self, id: PatternId) -> Option<PatternId> {
+        let patterns = &self.analysis.patterns;
+        let pattern = patterns.get(id);
+        let type_name = self.heap.type_name(pattern.first_type);
+        let is_key_of_cache =
+            pattern.step == Step::Key && patterns.get(pattern.parent).step == Step::Cache;
+        let carries = CARRIERS.contains(&type_name.as_str());
+        if !(carries || is_key_of_cache && type_name == "tuple") {
+            return None;
+        }
+        let inside = patterns
+            .iter()
+            .filter(|(_, inside)| inside.parent == id && inside.count >= pattern.count)
+            .filter(|(_, inside)| !is_immutable(&self.heap.type_name(inside.first_type)));
+        inside
+            .max_by_key(|(inner, inside)| (inside.retained_bytes, std::cmp::Reverse(*inner)))
+            .map(|(inner, _)| inner)
+    }
+
+    /// Whether it is a weak reference whose callback has something of its own.
+    fn is_held_by_callbacks(&self, object: ObjectId) -> bool {
+        EMPTY_SHELLS.contains(&self.heap.type_name(self.heap.type_index(object)).as_str())
+            && self.heap.references(object).any(|reference| {
+                reference.label.kind() == ReferenceKind::Slot
+                    && self.heap.text(StringId(reference.label.value())) == "__callback__"
+                    && self.is_below(object, reference.target)
+            })
+    }
+
+    /// Whether the chain of `target` goes through `object` next.
+    fn is_below(&self, object: ObjectId, target: ObjectId) -> bool {
+        self.analysis
+            .chains
+            .referrer(target)
+            .is_some_and(|(referrer, _)| referrer == object)
+    }
+
+    /// Whether the keys of the cache on the chain have instances of the program's classes in them, or frames.
+    fn keys_hold_instances(&self, chain: &[Link]) -> bool {
+        let Some(cache) = chain.iter().find(|link| link.kind == ReferenceKind::Cache) else {
+            return false;
+        };
+        let is_instance = |object: ObjectId| {
+            let row = self
+                .heap
+                .names()
+                .types
+                .get(self.heap.type_index(object) as usize);
+            row.is_some_and(|row| {
+                let file = module_file(self.heap, self.heap.text(row.module));
+                self.heap.text(row.qualname) == "frame"
+                    || file.is_some_and(|file| {
+                        self.territories.of_file(file) != Territory::StandardLibrary
+                    })
+            })
+        };
+        let keys = self.heap.references(cache.object);
+        keys.filter(|reference| reference.label.kind() == ReferenceKind::DictKey)
+            .take(KEYS_LOOKED_AT)
+            .any(|key| {
+                let parts = self.heap.references(key.target).map(|part| part.target);
+                is_instance(key.target) || parts.take(KEYS_LOOKED_AT).any(is_instance)
+            })
+    }
+
+    /// Which holdings hold the same objects: where a container's items have chains through another holding's.
+    fn bring_together(&self, holdings: &mut [Holding]) {
+        let patterns = &self.analysis.patterns;
+        let of_identity: FxHashMap<u64, usize> = (0..holdings.len())
+            .map(|at| (holdings[at].identity, at))
+            .collect();
+        let entries = patterns
+            .iter()
+            .filter(|(_, pattern)| of_identity.contains_key(&pattern.identity));
+        for (_, pattern) in entries {
+            let at = of_identity[&pattern.identity];
+            if !holdings[at].grows_by_entries {
+                continue;
+            }
+            let items = self
+                .heap
+                .references(pattern.sample)
+                .filter(|reference| reference.label.kind().is_item())
+                .take(ITEMS_LOOKED_AT);
+            let mut others: Vec<u64> = items
+                .filter_map(|item| {
+                    let chains = &self.analysis.chains;
+                    let held_at = patterns.of_object(self.heap, chains, item.target)?;
+                    let mut above = patterns.ancestors(held_at);
+                    above.find_map(|(_, above)| {
+                        let other = *of_identity.get(&above.identity)?;
+                        (other != at).then_some(above.identity)
+                    })
+                })
+                .collect();
+            others.sort_unstable();
+            others.dedup();
+            let own = pattern.identity;
+            for other in &others {
+                let back = &mut holdings[of_identity[other]].together_with;
+                if !back.contains(&own) {
+                    back.push(own);
+                }
+            }
+            for other in others {
+                if !holdings[at].together_with.contains(&other) {
+                    holdings[at].together_with.push(other);
+                }
+            }
+        }
     }
 
     /// The innermost binding; but where that lies inside a reusable class, the binding of the instance.
@@ -370,8 +619,9 @@ impl Context<'_> {
         Some((self.heap.type_name(type_index), count))
     }
 
-    /// What hangs below an object, nearest first, without what says nothing about who holds.
-    fn below(&self, object: ObjectId, most: usize) -> Vec<ObjectId> {
+    /// What hangs below an object, nearest first, without what says nothing about who holds; `own_only`: without what other
+    /// chains lead to.
+    fn below(&self, object: ObjectId, most: usize, own_only: bool) -> Vec<ObjectId> {
         let mut found = vec![object];
         let mut seen: FxHashSet<ObjectId> = found.iter().copied().collect();
         let mut next = 0;
@@ -385,7 +635,8 @@ impl Context<'_> {
                 if found.len() >= most {
                     return found;
                 }
-                if !says_nothing && seen.insert(reference.target) {
+                let is_own = !own_only || self.is_below(object, reference.target);
+                if !says_nothing && is_own && seen.insert(reference.target) {
                     found.push(reference.target);
                 }
             }
@@ -397,7 +648,7 @@ impl Context<'_> {
     fn held_names(&self, object: ObjectId) -> Vec<String> {
         let names = self.heap.names();
         let mut held: Vec<String> = Vec::new();
-        for object in self.below(object, 64) {
+        for object in self.below(object, 64, false) {
             let qualname = if let Some(function) = names.functions.get(&object) {
                 self.heap.text(function.qualname)
             } else if let Some(&type_index) = names.type_objects.get(&object) {
@@ -422,7 +673,7 @@ impl Context<'_> {
             let file = module_file(self.heap, module).unwrap_or_default();
             self.territories.of_file(file) != Territory::StandardLibrary
         };
-        self.below(object, 96).into_iter().any(|object| {
+        self.below(object, 96, true).into_iter().any(|object| {
             if let Some(function) = named_function(self.heap, object) {
                 return self.territories.of_file(&function.file) != Territory::StandardLibrary;
             }

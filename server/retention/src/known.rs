@@ -22,3 +22,28 @@ pub(crate) const MODULE_BOOKKEEPING: &[&str] = &[
     "__annotations__",
     "__path__",
 ];
+
+/// What the standard library keeps until the program ends, for the asking: growth there is the caller's doing, though all
+/// that is held is the standard library's own. Module, class (none for a global), name.
+pub(crate) const KEPT_FOR_THE_ASKING: &[(&str, &str, &str)] = &[
+    // Each name given to `logging.getLogger` has a logger from then on.
+    ("logging", "Manager", "loggerDict"),
+    // A thread that was started and has not ended.
+    ("threading", "", RUNNING_THREADS),
+];
+
+/// The global of `threading` that has each thread which runs.
+pub(crate) const RUNNING_THREADS: &str = "_active";
+
+/// Types of which the standard library's own containers keep empty ones for a while, and which hold nothing then: a weak
+/// reference until its container is tidied, a timer that was cancelled until its time comes.
+pub(crate) const EMPTY_SHELLS: &[&str] = &[
+    "weakref.ReferenceType",
+    "weakref.KeyedRef",
+    "asyncio.events.TimerHandle",
+    "asyncio.events.Handle",
+];
+
+/// Types that stand between a container and what was put into it: the entry of a bounded `lru_cache`, and the key that a
+/// cache makes of several arguments.
+pub(crate) const CARRIERS: &[&str] = &["functools._lru_list_elem", "functools._HashedSeq"];

@@ -5,6 +5,8 @@ use std::hash::Hasher;
 use heldby_heap::{Heap, Label, ObjectId, ReferenceKind, RootKind, StringId};
 use rustc_hash::FxHasher;
 
+use crate::Chains;
+use crate::binding::{is_inside_context, is_type_of_contexts, links};
 use crate::patterns::{Pattern, PatternId, Patterns, Step};
 
 /// Paths are not followed up farther than this when a recursion is looked for.
@@ -69,6 +71,14 @@ pub(crate) fn step_of(
         {
             Step::Name(name)
         }
+        // Out of what C code holds comes all sorts of things: nothing but their type tells them apart either.
+        ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger
+        | DictValueOfOther
+            if matches!(above.step, Step::Native(_)) =>
+        {
+            let row = names.types.get(heap.type_index(object) as usize);
+            Step::ItemOfNative(row.map_or(StringId::NONE, |row| row.qualname))
+        }
         ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger
         | DictValueOfOther => Step::Item,
         DictKey => Step::Key,
@@ -82,6 +92,15 @@ pub(crate) fn step_of(
         Context => Step::Context,
         Type => Step::Machinery(StringId::NONE),
         Machinery => Step::Machinery(name),
+        // A context has its variables and their values as a dictionary has keys and values.
+        Other if is_type_of_contexts(heap, heap.type_index(object)) => Step::ToContext,
+        Other if is_type_of_contexts(heap, above.first_type) => {
+            let row = names.types.get(heap.type_index(object) as usize);
+            match row.map(|row| heap.text(row.qualname)) {
+                Some("ContextVar") => Step::Key,
+                _ => Step::Context,
+            }
+        }
         Stack | Other => Step::Other,
     }
 }
@@ -125,6 +144,8 @@ impl Step {
             Self::View => (17, StringId::NONE),
             Self::ThreadLocal => (18, StringId::NONE),
             Self::Context => (19, StringId::NONE),
+            Self::ItemOfNative(name) => (20, name),
+            Self::ToContext => (21, StringId::NONE),
         };
         hasher.write_u8(number);
         hasher.write(heap.text(name).as_bytes());
@@ -172,6 +193,32 @@ impl Patterns {
         self.children.entry((above, step, u32::MAX)).or_insert(node);
         self.children.insert((above, step, type_index), node);
         node
+    }
+
+    /// The node below `above` that the step to an object of the type leads to, if one was made.
+    fn known_child(&self, above: PatternId, step: Step, type_index: u32) -> Option<PatternId> {
+        let of_type = self.children.get(&(above, step, type_index));
+        of_type
+            .or_else(|| self.children.get(&(above, step, u32::MAX)))
+            .copied()
+    }
+
+    /// The access path of a reachable object.
+    pub(crate) fn of_object(
+        &self,
+        heap: &Heap,
+        chains: &Chains,
+        object: ObjectId,
+    ) -> Option<PatternId> {
+        let links = links(chains, object);
+        links.iter().rev().try_fold(PatternId::ROOT, |above, link| {
+            if is_inside_context(heap, link.object) {
+                return Some(above);
+            }
+            let label = Label::new(link.kind, link.name.0);
+            let step = step_of(heap, self.get(above), link.object, link.referrer, label);
+            self.known_child(above, step, heap.type_index(link.object))
+        })
     }
 
     fn repeated(&self, above: PatternId, step: Step, type_index: u32) -> Option<PatternId> {

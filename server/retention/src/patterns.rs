@@ -3,6 +3,7 @@
 use heldby_heap::{Cancel, Cancelled, Heap, ObjectId, StringId};
 use rustc_hash::FxHashMap;
 
+use crate::binding::is_type_inside_contexts;
 use crate::pattern_tree::step_of;
 use crate::{Chains, Dominators};
 
@@ -40,6 +41,8 @@ pub enum Step {
     Slot(StringId),
     /// Any item of a container.
     Item,
+    /// Any item of this type, of a container that C code holds.
+    ItemOfNative(StringId),
     /// Any key of a dictionary.
     Key,
     /// Free variable.
@@ -58,6 +61,8 @@ pub enum Step {
     ThreadLocal,
     /// A value of a context variable.
     Context,
+    /// To the context that a task or a callback runs in.
+    ToContext,
     /// What says nothing about who holds.
     Machinery(StringId),
     /// Not named.
@@ -119,6 +124,10 @@ impl Patterns {
             children: FxHashMap::default(),
         };
         let mut pattern_of = vec![PatternId::ROOT; heap.reachable_len()];
+        let types = 0..heap.names().types.len() as u32;
+        let inside_contexts: Vec<bool> = types
+            .map(|type_index| is_type_inside_contexts(heap, type_index))
+            .collect();
         for (done, object) in chains.order().enumerate() {
             if done % (1 << 16) == 0 {
                 cancel.check()?;
@@ -127,6 +136,11 @@ impl Patterns {
                 continue;
             };
             let above = pattern_of[referrer.index()];
+            if inside_contexts[heap.type_index(object) as usize] {
+                // How deep the tree of a context's values is says nothing.
+                pattern_of[object.index()] = above;
+                continue;
+            }
             let step = step_of(
                 heap,
                 &patterns.nodes[above.index()],

@@ -3,7 +3,7 @@
 use heldby_heap::{Heap, ObjectId, ReferenceKind};
 
 use crate::access_path::{Step, python_text, without_locals, written};
-use crate::binding::{Link, binding_at, named_function};
+use crate::binding::{Link, binding_at, is_context, is_inside_context, named_function};
 use crate::{Hop, PatternId, Patterns};
 
 /// Whether what the link leads to is a dictionary of names.
@@ -33,6 +33,10 @@ impl Writer<'_> {
             }
             let above = links.get(at + 1);
             let exact = at > 0 && is_single.get(at).copied().unwrap_or_default();
+            if at == from && is_inside_context(self.heap, link.object) {
+                steps.push(".<context>".to_owned().into());
+                continue;
+            }
             steps.push(match link.kind {
                 ReferenceKind::ThreadLocal => Step::OfThread,
                 _ => self.step(link, above, exact).into(),
@@ -92,6 +96,14 @@ impl Writer<'_> {
             || self.heap.names().module_of.contains_key(&link.referrer);
         match link.kind {
             Namespace | ThreadLocal | CellContents | Root => String::new(),
+            Other if is_context(self.heap, link.object) => String::new(),
+            Other if is_inside_context(self.heap, link.object) => String::new(),
+            Other
+                if is_context(self.heap, link.referrer)
+                    || is_inside_context(self.heap, link.referrer) =>
+            {
+                ".<context>".to_owned()
+            }
             DictValue if referrer_is_namespace => format!(".{name}"),
             Attribute | Machinery => format!(".{name}"),
             Slot => match name {

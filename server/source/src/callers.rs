@@ -116,7 +116,7 @@ fn on_holder(
     files.sort_unstable();
     files.dedup();
     let mut tracer = Tracer::new(project, places);
-    roots::add_aliases(&mut tracer, &files);
+    roots::add_aliases(&mut tracer, &mut files);
     let mut found = inserts(&mut tracer, &files, &Verbs::Methods(&methods));
     found.retain(|call| call.sureness < Sureness::NameOnly);
     let homes: Vec<FileId> = stores.iter().map(|store| store.file).collect();
@@ -320,7 +320,7 @@ fn calls_of(project: &Project<'_>, function: At) -> Vec<Found> {
     let mut found = match (class, name) {
         (Some(class), "__init__" | "__new__" | "__post_init__") => constructions(project, class),
         _ => {
-            let files = roots::callers_of(project, function);
+            let mut files = roots::callers_of(project, function);
             let mut tracer = Tracer::new(
                 project,
                 vec![Root {
@@ -328,7 +328,7 @@ fn calls_of(project: &Project<'_>, function: At) -> Vec<Found> {
                     depth: 0,
                 }],
             );
-            roots::add_aliases(&mut tracer, &files);
+            roots::add_aliases(&mut tracer, &mut files);
             let mut found = stores::calls(&tracer, &files, Role::Caller);
             if class.is_none() || !is_distinctive(project, name) {
                 found.retain(|call| call.sureness < Sureness::NameOnly);
@@ -440,6 +440,7 @@ fn constructions(project: &Project<'_>, class: At) -> Vec<Found> {
                 kind,
                 sureness,
                 depth: 0,
+                run: act.run,
                 values,
                 decorated: None,
             });

@@ -1,12 +1,14 @@
 //! Definition sites: where a binding is created.
 
+use memchr::memmem::Finder;
+
 use crate::imports::{Meaning, Receiver};
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Binder, Deed, How, Node, NodeId, ScopeId, ScopeKind, Sym, Tree};
 use crate::reach::{Place, Root, Tracer};
 use crate::scopes::{self, owner};
 use crate::text::Span;
-use crate::{Binding, Growth, roots};
+use crate::{Binding, Growth, roots, stores};
 
 /// Where the binding is created: a statement, the header of a class or function, a parameter, or a decorator.
 pub(crate) fn definition(
@@ -53,13 +55,90 @@ pub(crate) fn definition(
             Some((at.file, variable(tree, scope, sym)?))
         }
         Binding::Cache { function } => cache(project, scopes::function(project, function)?),
+        Binding::UnnamedContextVariables => {
+            let made = context_variables(project);
+            let best = made
+                .iter()
+                .min_by_key(|made| (!project.is_user(made.file), made.file, made.span))?;
+            Some((best.file, best.span))
+        }
         Binding::FunctionAttribute { function, name } => {
             let at = scopes::function(project, function)?;
             let (places, files) = roots::of(project, binding);
             let tracer = Tracer::new(project, places);
             let assigned = first_assignment(&tracer, &files, name);
-            assigned.or_else(|| Some((at.file, project.tree(at.file)?.scope(at.scope).header)))
+            // What no line assigns a decorator did.
+            assigned.or_else(|| {
+                let def = project.tree(at.file)?.scope(at.scope);
+                let decorator = def.decorators.last().map(|decorator| decorator.span);
+                Some((at.file, decorator.unwrap_or(def.header)))
+            })
         }
+    }
+}
+
+/// A context variable that is made as the program runs.
+pub(crate) struct MadeVariable {
+    pub(crate) file: FileId,
+    pub(crate) span: Span,
+    /// What is given it, or the container that it is put into.
+    pub(crate) place: Place,
+}
+
+/// The context variables that functions make: those that a module makes have its names.
+pub(crate) fn context_variables(project: &Project<'_>) -> Vec<MadeVariable> {
+    let mut made = Vec::new();
+    for file in project.mentioning("ContextVar(") {
+        let Some(tree) = project.tree(file) else {
+            continue;
+        };
+        for act in &tree.acts {
+            let Deed::Bind {
+                target,
+                value: Some(value),
+                how: How::Assign | How::Annotated,
+            } = act.deed
+            else {
+                continue;
+            };
+            let is_made = matches!(tree.node(value), Node::Call { .. })
+                && tree.last_name(value) == Some("ContextVar");
+            if !is_made || tree.enclosing(act.scope, ScopeKind::Function).is_none() {
+                continue;
+            }
+            let target = match tree.node(target) {
+                Node::Subscript { of, .. } => of,
+                _ => target,
+            };
+            if let Some(place) = place_of(project, file, target, act.scope) {
+                let span = act.span;
+                made.push(MadeVariable { file, span, place });
+            }
+        }
+    }
+    made
+}
+
+/// What a target of an assignment stands for: a variable, or an attribute of `self`.
+fn place_of(project: &Project<'_>, file: FileId, target: NodeId, scope: ScopeId) -> Option<Place> {
+    let tree = project.tree(file)?;
+    match tree.node(target) {
+        Node::Name(name) => Some(Place::Variable {
+            at: At {
+                file,
+                scope: owner(tree, scope, name)?.0,
+            },
+            name: tree.name(name).to_owned(),
+        }),
+        Node::Attribute { of, name } => match project.receiver(file, of, scope) {
+            Receiver::SelfOf(class) => Some(Place::Attribute {
+                classes: project.ancestry(class),
+                name: tree.name(name).to_owned(),
+                on_class: false,
+            }),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -250,8 +329,19 @@ fn elsewhere(
     first_assignment(&tracer, &near, name).or_else(|| {
         let mut files = project.mentioning(&format!(".{name}"));
         files.retain(|&file| project.is_user(file));
-        first_assignment(&tracer, &files, name)
+        first_assignment(&tracer, &files, name).or_else(|| set_by_name(&tracer, name))
     })
+}
+
+/// `setattr(of, "name", …)` in the user's code.
+fn set_by_name(tracer: &Tracer<'_, '_>, name: &str) -> Option<(FileId, Span)> {
+    let project = tracer.project;
+    let mut files = project.mentioning("setattr");
+    let finder = Finder::new(name);
+    files.retain(|&file| project.is_user(file) && project.mentions(file, &finder));
+    let assigned = stores::assignments(tracer, &files).into_iter();
+    let first = assigned.min_by_key(|assigned| (assigned.sureness, assigned.file, assigned.span));
+    first.map(|assigned| (assigned.file, assigned.span))
 }
 
 /// The surest, then first, assignment to an attribute of that name.

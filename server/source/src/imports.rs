@@ -98,18 +98,23 @@ impl Project<'_> {
             }
         };
         let variable = Meaning::Variable(At { file, scope }, name);
+        let mut unresolved = false;
         let assigned = binders.iter().any(|binder| self.gives_value(file, *binder));
         for binder in binders {
             match *binder {
                 Binder::Definition(scope) => return Some(definition(scope)),
                 Binder::Import(index) if !assigned => {
                     let import = self.tree(file)?.imports.get(index as usize)?;
-                    return self.imported(file, import, fuel);
+                    // Of two imports, `try` one and `except` the other, the one whose module is there.
+                    if let Some(meaning) = self.imported(file, import, fuel) {
+                        return Some(meaning);
+                    }
+                    unresolved = true;
                 }
                 Binder::Import(_) | Binder::Act(_) | Binder::Parameter(_) => {}
             }
         }
-        Some(variable)
+        (!unresolved).then_some(variable)
     }
 
     /// Whether a binder gives a name a value that is not `None`: then it is a variable, whatever is imported besides.

@@ -3,13 +3,13 @@
 
 use rustc_hash::FxHashSet;
 
-use crate::Role;
 use crate::imports::{Meaning, Receiver};
 use crate::project::{At, FileId};
 use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
 use crate::reach::{Place, Reach, Root, Sureness, Tracer};
 use crate::scopes::owner;
 use crate::stores::{Found, Kind, decorated};
+use crate::{Role, roots};
 
 /// Which method names store.
 pub(crate) enum Verbs<'v> {
@@ -17,6 +17,8 @@ pub(crate) enum Verbs<'v> {
     Container,
     /// Just these: the methods of a class that store.
     Methods(&'v FxHashSet<String>),
+    /// That of context variables.
+    Setting,
 }
 
 const INSERTING: &[&str] = &[
@@ -94,6 +96,7 @@ impl Verbs<'_> {
             Self::Methods(methods) => methods
                 .contains(method)
                 .then_some((Kind::Insert, Role::Caller)),
+            Self::Setting => (method == "set").then_some((Kind::Insert, Role::Call)),
             Self::Container if INSERTING.contains(&method) => Some((Kind::Insert, Role::Store)),
             Self::Container if UPDATING.contains(&method) => Some((Kind::Update, Role::Store)),
             Self::Container if REGISTERING.contains(&method) => Some((Kind::Insert, Role::Caller)),
@@ -106,6 +109,7 @@ impl Verbs<'_> {
         match self {
             Self::Methods(methods) => methods.contains(method),
             Self::Container => method != "__call__",
+            Self::Setting => false,
         }
     }
 }
@@ -147,10 +151,15 @@ pub(crate) fn inserts(
         match &root.place {
             Place::Variable { at, .. }
             | Place::Function(at)
-            | Place::Result(at)
             | Place::OfFunction { function: at, .. } => again.push(at.file),
-            Place::Attribute { classes, .. } => {
-                again.extend(classes.iter().map(|class| class.file))
+            Place::Result(at) => {
+                again.push(at.file);
+                again.extend(roots::callers_of(tracer.project, *at));
+            }
+            Place::Attribute { classes, name, .. } => {
+                let homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+                again.extend(roots::attribute_users(tracer.project, &homes, name));
+                again.extend(homes);
             }
         }
     }
@@ -241,6 +250,7 @@ impl Scan<'_, '_, '_> {
             kind,
             sureness: reach.sureness,
             depth: reach.depth,
+            run: act.run,
             values,
             decorated: decorated(act),
         }
@@ -330,6 +340,12 @@ impl Scan<'_, '_, '_> {
         match tree.node(callee) {
             Node::Attribute { of, name } => {
                 let (kind, role) = self.verbs.store(tree.name(name))?;
+                // `render.register(…)`, where `render` is the function that has the container.
+                if role == Role::Caller
+                    && let Some(reach) = self.tracer.of_function(self.file, of, act.scope)
+                {
+                    return Some((reach, kind, role));
+                }
                 let reach = self.reach(of, act)?;
                 // What is known by its name alone should at least be used as a container.
                 let container = role == Role::Store || matches!(self.verbs, Verbs::Methods(_));

@@ -33,7 +33,8 @@
 //! How an answer comes about, module by module: `project` searches the files' bytes for a name and has those that
 //! mention it parsed (`python`, which alone knows the parser); `roots` says where a search for a binding starts and in
 //! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
-//! what names mean across files; `inserts` and `stores` collect what stores into it, `callers` who makes that happen,
+//! what names mean across files; `inserts` and `stores` collect what stores into it (`keepers` what C code is given to keep),
+//! `callers` who makes that happen, `limits` what keeps a container from growing,
 //! `ranking` puts it in order. `definitions` stands beside them.
 //!
 //! Two ways lead from a site to edited text: `placement` from the checksums of lines that a dump keeps, `drift` from one
@@ -46,6 +47,8 @@ mod definitions;
 mod drift;
 mod imports;
 mod inserts;
+mod keepers;
+mod limits;
 mod pairs;
 mod partners;
 mod placement;
@@ -156,6 +159,8 @@ pub enum Binding {
         /// The function that is cached.
         function: FunctionName,
     },
+    /// Context variables that no name of the program leads to: made as the program runs, they live on in contexts.
+    UnnamedContextVariables,
     /// An attribute set on a function.
     FunctionAttribute {
         /// The function.
@@ -190,6 +195,8 @@ pub enum Growth {
     },
     /// The bound object itself is what is held.
     Bound,
+    /// The bound object is a context variable, and what is held was set in it.
+    Set,
     /// The bound object is an exception, and what is held hangs on its traceback.
     Raised,
 }
@@ -241,4 +248,8 @@ pub struct Answer {
     pub definitions: Vec<Option<Site>>,
     /// Store sites, best first.
     pub stores: Vec<Store>,
+    /// The bound that the definition of the innermost binding gives its container, as written: `maxsize=1000`.
+    pub bound: Option<String>,
+    /// Lines that take entries out of the container.
+    pub removals: Vec<Site>,
 }

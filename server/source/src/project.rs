@@ -231,6 +231,12 @@ impl<'a> Project<'a> {
         Some(self.source(file).text.as_ref()?.site(self.path(file), span))
     }
 
+    /// The text of a range of a file.
+    pub(crate) fn text(&self, file: FileId, span: Span) -> Option<&str> {
+        let text = self.source(file).text.as_ref()?;
+        std::str::from_utf8(text.bytes(span)).ok()
+    }
+
     /// 1-based line of an offset in a file.
     pub(crate) fn line(&self, file: FileId, offset: u32) -> Option<u32> {
         Some(self.source(file).text.as_ref()?.line(offset))

@@ -22,27 +22,37 @@ pub(crate) fn stores(
     let mut found = outermost(found);
     let depth = match question.growth {
         Growth::Items { depth } => depth.max(1) - 1,
-        Growth::Bound | Growth::Raised => 0,
+        Growth::Bound | Growth::Set | Growth::Raised => 0,
     };
     if matches!(question.growth, Growth::Bound | Growth::Raised) {
         drop_definitions(project, &mut found);
     }
     found.sort_by_cached_key(|store| {
         let fits = fits_held(project, question.held, store);
-        let at_import = runs_at_import(project, store);
+        let once = runs_once(project, store);
         let known_by_name = store.sureness == Sureness::NameOnly;
         let not_raised = question.growth == Growth::Raised && store.role == Role::Store;
         let misses_depth = !reaches_depth(project, store, depth);
-        let other_file = (!project.is_user(store.file), store.file, store.span);
+        // Of stores in one function, the one under fewer conditions runs more often.
+        let function = project
+            .tree(store.file)
+            .and_then(|tree| tree.enclosing(store.scope, ScopeKind::Function));
+        let place = (
+            !project.is_user(store.file),
+            store.file,
+            function,
+            store.run.conditions,
+            store.span,
+        );
         (
             not_raised,
             known_by_name,
+            once,
             Reverse(fits),
             misses_depth,
             store.sureness,
-            at_import,
             store.kind,
-            other_file,
+            place,
         )
     });
     let sure = found
@@ -131,11 +141,12 @@ fn sets_up(project: &Project<'_>, call: &Found) -> bool {
     })
 }
 
-/// Statements of a module, and of a class in it, run once.
-fn runs_at_import(project: &Project<'_>, store: &Found) -> bool {
-    project
+/// Statements of a module, and of a class in it, run once, unless they stand in a loop.
+fn runs_once(project: &Project<'_>, store: &Found) -> bool {
+    let at_import = project
         .tree(store.file)
-        .is_some_and(|tree| tree.enclosing(store.scope, ScopeKind::Function).is_none())
+        .is_some_and(|tree| tree.enclosing(store.scope, ScopeKind::Function).is_none());
+    at_import && !store.run.repeats
 }
 
 /// Whether a call passes on something that differs from call to call: what only names constants stores the same again.
@@ -252,7 +263,10 @@ pub(crate) fn joined(
         .first()
         .is_some_and(|store| !project.is_user(store.file));
     let ahead = |caller: &crate::callers::Caller| {
-        project.is_user(caller.found.file) && (library || caller.of_holder) && !caller.may_be_other
+        project.is_user(caller.found.file)
+            && (library || caller.of_holder)
+            && !caller.may_be_other
+            && !runs_once(project, &caller.found)
     };
     let (first, last): (Vec<_>, Vec<_>) = callers.into_iter().partition(ahead);
     let first = first.into_iter().map(|caller| caller.found);
@@ -273,7 +287,8 @@ pub(crate) fn sort_callers(
     *found = outermost(std::mem::take(found));
     found.sort_by_cached_key(|call| {
         let by_name = call.sureness == Sureness::NameOnly;
-        let once = runs_at_import(project, call) || sets_up(project, call);
+        let at_import = runs_once(project, call);
+        let once = sets_up(project, call);
         let passed = call.kind == Kind::Update;
         let same = !varies(project, call);
         let inside = homes
@@ -281,6 +296,7 @@ pub(crate) fn sort_callers(
             .any(|&home| roots::top(project, home) == roots::top(project, call.file));
         (
             by_name,
+            at_import,
             !project.is_user(call.file),
             !fits_held(project, held, call),
             once,

@@ -147,7 +147,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
         let tree = self.project.tree(file)?;
         match tree.node(node) {
             Node::Name(name) => self.name(file, name, scope),
-            Node::Attribute { of, name } => self.attribute(file, node, of, tree.name(name), scope),
+            Node::Attribute { of, name } => self
+                .attribute(file, node, of, tree.name(name), scope)
+                .or_else(|| self.field_of_tuple(file, of, tree.name(name), scope)),
             Node::Subscript { of, key } => match self.named_item(file, of, key, scope) {
                 Some(reach) => Some(reach),
                 None => self.reach(file, of, scope).map(Reach::item),
@@ -273,6 +275,19 @@ impl<'s, 'a> Tracer<'s, 'a> {
         scope: ScopeId,
     ) -> Option<Reach> {
         self.attribute(file, of, of, name, scope)
+    }
+
+    /// Whether the expression is a function that has one of the roots as its attribute.
+    pub(crate) fn of_function(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        let is_root = |place: &Place| matches!(place, Place::OfFunction { .. });
+        self.roots.iter().find(|root| is_root(&root.place))?;
+        let Meaning::Function(meant) = self.project.meaning(file, node, scope)? else {
+            return None;
+        };
+        self.root_of(
+            |place| matches!(place, Place::OfFunction { function, .. } if *function == meant),
+            Sureness::Resolved,
+        )
     }
 
     fn root_variable(&self, at: At, name: &str) -> Option<Reach> {
@@ -471,6 +486,32 @@ impl<'s, 'a> Tracer<'s, 'a> {
             }
         }
         best
+    }
+
+    /// A field of a named tuple is an item of it.
+    fn field_of_tuple(
+        &self,
+        file: FileId,
+        of: NodeId,
+        name: &str,
+        scope: ScopeId,
+    ) -> Option<Reach> {
+        let (Receiver::InstanceOf(class) | Receiver::SelfOf(class)) =
+            self.project.receiver(file, of, scope)
+        else {
+            return None;
+        };
+        let tree = self.project.tree(class.file)?;
+        let mut bases = tree.scope(class.scope).bases.iter();
+        let is_tuple = bases.any(|&base| {
+            tree.last_name(base)
+                .is_some_and(|name| matches!(name, "NamedTuple" | "namedtuple"))
+        });
+        let is_field = !tree.binders(class.scope, tree.sym(name)?).is_empty();
+        if !is_tuple || !is_field {
+            return None;
+        }
+        self.reach(file, of, scope).map(Reach::item)
     }
 
     /// How surely `of` is an instance of the first class (or, `on_class`, that class).

@@ -9,6 +9,9 @@ use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::scopes;
 use crate::{Binding, definitions};
 
+/// Other names under which a binding is imported that are followed into further files, at most.
+const MOST_ALIASES: usize = 64;
+
 /// Where a search for the binding starts, and in which files.
 pub(crate) fn of(project: &Project<'_>, binding: &Binding) -> (Vec<Root>, Vec<FileId>) {
     let (places, files) = places(project, binding).unwrap_or_default();
@@ -123,13 +126,29 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             let at = scopes::function(project, function)?;
             let mut files = project.mentioning(&format!(".{name}"));
             files.retain(|&file| file == at.file || near(project, at.file, file));
+            files.extend(callers_of(project, at));
             Some((
                 vec![Place::OfFunction {
                     function: at,
                     name: name.clone(),
                 }],
-                files,
+                sorted(files),
             ))
+        }
+        Binding::UnnamedContextVariables => {
+            let made = definitions::context_variables(project);
+            let mut files: Vec<FileId> = made.iter().map(|made| made.file).collect();
+            let mut places: Vec<Place> = Vec::new();
+            for made in &made {
+                if let Place::Attribute { classes, name, .. } = &made.place {
+                    let homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+                    files.extend(attribute_users(project, &homes, name));
+                }
+                if !places.contains(&made.place) {
+                    places.push(made.place.clone());
+                }
+            }
+            Some((places, sorted(files)))
         }
     }
 }
@@ -146,7 +165,7 @@ fn importers(project: &Project<'_>, home: FileId, name: &str) -> Vec<FileId> {
 }
 
 /// The files that may use an attribute: the user's, and those of the packages of its classes.
-fn attribute_users(project: &Project<'_>, homes: &[FileId], name: &str) -> Vec<FileId> {
+pub(crate) fn attribute_users(project: &Project<'_>, homes: &[FileId], name: &str) -> Vec<FileId> {
     let mut files = project.mentioning(&format!(".{name}"));
     files.retain(|&file| {
         project.is_user(file)
@@ -202,9 +221,10 @@ fn sorted(mut files: Vec<FileId>) -> Vec<FileId> {
 }
 
 /// Lets other files import the binding by the other names that `files` give it: `from m import A as B`, `B = A`.
-pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
+pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) {
     let mut aliases: Vec<(At, String, u32)> = Vec::new();
-    for &file in files {
+    let mut more: Vec<FileId> = Vec::new();
+    for &file in files.iter() {
         let Some(tree) = tracer.project.tree(file) else {
             continue;
         };
@@ -240,14 +260,23 @@ pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
                     .iter()
                     .any(|root| root.place.name(tracer.project) == name)
             {
-                tracer.aliases.insert(tree.name(local).to_owned());
+                let is_new = tracer.aliases.insert(tree.name(local).to_owned());
+                if is_new && tracer.aliases.len() <= MOST_ALIASES {
+                    more.extend(importers(tracer.project, file, tree.name(local)));
+                }
             }
         }
     }
     for (at, name, depth) in aliases {
-        tracer.add_root(Root {
-            place: Place::Variable { at, name },
-            depth,
-        });
+        let place = Place::Variable {
+            at,
+            name: name.clone(),
+        };
+        if tracer.add_root(Root { place, depth }) {
+            more.extend(importers(tracer.project, at.file, &name));
+        }
     }
+    files.append(&mut more);
+    files.sort_unstable();
+    files.dedup();
 }

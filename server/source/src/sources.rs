@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use crate::inserts::{self, Verbs};
 use crate::project::{At, Project};
 use crate::python::ScopeKind;
 use crate::reach::Tracer;
@@ -10,7 +11,7 @@ use crate::{
     Answer, Binding, ClassName, FunctionName, Growth, Module, Question, Role, Site, SourceFiles,
     Store,
 };
-use crate::{callers, definitions, ranking, roots, scopes, stores};
+use crate::{callers, definitions, keepers, limits, ranking, roots, scopes, stores};
 
 /// Something about a file that makes an answer less sure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,10 +46,9 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|binding| self.definition(binding, question.growth))
             .collect();
-        Answer {
-            definitions,
-            stores: self.stores(question),
-        }
+        let mut answer = self.stores(question);
+        answer.definitions = definitions;
+        answer
     }
 
     /// The header of a class: `class Name(...)`.
@@ -79,17 +79,20 @@ impl<'a> Sources<'a> {
         self.project.site(file, span)
     }
 
-    /// Stores of the innermost binding; where its source is not there, of the next, up to the holder.
-    fn stores(&self, question: &Question<'_>) -> Vec<Store> {
+    /// Stores of the innermost binding; where its source is not there, of the next, up to the holder. And what limits them.
+    fn stores(&self, question: &Question<'_>) -> Answer {
         let last = question
             .holder
             .min(question.bindings.len().saturating_sub(1));
         for (index, binding) in question.bindings.iter().enumerate().take(last + 1) {
-            let (roots, files) = roots::of(&self.project, binding);
+            let (roots, mut files) = roots::of(&self.project, binding);
             let mut tracer = Tracer::new(&self.project, roots);
-            roots::add_aliases(&mut tracer, &files);
+            roots::add_aliases(&mut tracer, &mut files);
             let found = match binding {
                 Binding::Cache { .. } => stores::calls(&tracer, &files, Role::Call),
+                Binding::UnnamedContextVariables => {
+                    inserts::inserts(&mut tracer, &files, &Verbs::Setting)
+                }
                 _ => stores::find(&mut tracer, &files, question.growth),
             };
             if found.is_empty() {
@@ -98,9 +101,33 @@ impl<'a> Sources<'a> {
             let found = ranking::stores(&self.project, question, found);
             let outer = question.bindings.get(index + 1..=last).unwrap_or_default();
             let callers = callers::find(&self.project, binding, outer, question.held, &found);
-            return self.listed(ranking::joined(&self.project, found, callers));
+            let takes_items = matches!(question.growth, Growth::Items { .. });
+            let removals = if takes_items {
+                limits::removals(&tracer, &files)
+            } else {
+                Vec::new()
+            };
+            let bound = definitions::definition(&self.project, binding, question.growth)
+                .filter(|_| takes_items)
+                .and_then(|(file, span)| limits::bound(&self.project, file, span));
+            return Answer {
+                stores: self.listed(ranking::joined(&self.project, found, callers)),
+                bound,
+                removals: removals
+                    .into_iter()
+                    .filter_map(|(file, span)| self.project.site(file, span))
+                    .collect(),
+                ..Answer::default()
+            };
         }
-        Vec::new()
+        if question.bindings.is_empty() {
+            let stores = self.listed(keepers::calls(&self.project, question.held));
+            return Answer {
+                stores,
+                ..Answer::default()
+            };
+        }
+        Answer::default()
     }
 
     fn listed(&self, found: Vec<Found>) -> Vec<Store> {

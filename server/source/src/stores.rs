@@ -2,7 +2,7 @@
 
 use crate::inserts::{Verbs, inserts};
 use crate::project::FileId;
-use crate::python::{Act, Deed, How, Node, NodeId, ScopeId, Tree};
+use crate::python::{Act, Deed, How, Node, NodeId, Run, ScopeId, ScopeKind, Tree};
 use crate::reach::{Reach, Sureness, Tracer};
 use crate::text::Span;
 use crate::{Growth, Role};
@@ -31,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) sureness: Sureness,
     /// Containers between the binding and what is stored into: 0 for the bound object itself.
     pub(crate) depth: u32,
+    /// How often it runs.
+    pub(crate) run: Run,
     /// What is stored.
     pub(crate) values: Vec<NodeId>,
     /// The function or class that a decorator stores.
@@ -82,6 +84,7 @@ pub(crate) fn assignments(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Foun
                     kind: Kind::Assign,
                     sureness,
                     depth: 0,
+                    run: act.run,
                     values: vec![value],
                     decorated: None,
                 });
@@ -138,6 +141,7 @@ pub(crate) fn raises(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
                     kind: Kind::Insert,
                     sureness,
                     depth,
+                    run: act.run,
                     values: vec![what],
                     decorated: None,
                 });
@@ -194,6 +198,7 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
                     kind: Kind::Insert,
                     sureness,
                     depth,
+                    run: act.run,
                     values,
                     decorated: decorated(act),
                 });
@@ -203,17 +208,35 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
     found
 }
 
+/// Whether an assignment can give its target a container that has grown: an empty one has not, nor has one that is made once.
+fn gives_what_grows(tracer: &Tracer<'_, '_>, store: &Found) -> bool {
+    let Some(tree) = tracer.project.tree(store.file) else {
+        return false;
+    };
+    let in_function = tree.enclosing(store.scope, ScopeKind::Function).is_some();
+    let is_empty = |value: NodeId| match tree.node(value) {
+        Node::Display(parts) => tree.kids(parts).is_empty(),
+        Node::Call { arguments, .. } => tree.arguments(arguments).is_empty(),
+        Node::None | Node::Constant | Node::Text(_) => true,
+        _ => false,
+    };
+    (in_function || store.run.repeats) && !store.values.iter().all(|&value| is_empty(value))
+}
+
 /// What a question's growth asks for, besides the inserts.
 pub(crate) fn find(tracer: &mut Tracer<'_, '_>, files: &[FileId], growth: Growth) -> Vec<Found> {
     match growth {
         Growth::Items { .. } => {
             let found = inserts(tracer, files, &Verbs::Container);
             if found.is_empty() {
-                assignments(tracer, files)
+                let mut found = assignments(tracer, files);
+                found.retain(|store| gives_what_grows(tracer, store));
+                found
             } else {
                 found
             }
         }
+        Growth::Set => inserts(tracer, files, &Verbs::Container),
         Growth::Bound => assignments(tracer, files),
         Growth::Raised => {
             let mut found = raises(tracer, files);

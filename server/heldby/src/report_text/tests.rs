@@ -66,6 +66,8 @@ impl Fixture {
             reference: reference.to_owned(),
         };
         Finding {
+            also_held_by: Vec::new(),
+            limits: Default::default(),
             id: "1".to_owned(),
             severity: Severity::Warning,
             holder: holder.clone(),

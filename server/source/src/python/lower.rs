@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::headers;
 use super::tree::{
-    Act, Binder, Decorator, Deed, How, Import, Kids, Node, NodeId, Parameter, Scope, ScopeId,
+    Act, Binder, Decorator, Deed, How, Import, Kids, Node, NodeId, Parameter, Run, Scope, ScopeId,
     ScopeKind, Sym, Tree,
 };
 use crate::text::Span;
@@ -17,6 +17,7 @@ pub(super) fn lower(body: &[Stmt], text: &str) -> Tree {
         text,
         tree: Tree::default(),
         outer_names: FxHashSet::default(),
+        run: Run::default(),
     };
     let name = lowering.sym("<module>");
     lowering.tree.scopes.push(Scope {
@@ -42,6 +43,8 @@ pub(super) struct Lowering<'t> {
     pub(super) tree: Tree,
     /// Names a scope declares `global` (true) or `nonlocal` (false).
     outer_names: FxHashSet<(ScopeId, Sym, bool)>,
+    /// How often what comes next runs.
+    pub(super) run: Run,
 }
 
 impl Lowering<'_> {
@@ -97,7 +100,13 @@ impl Lowering<'_> {
     }
 
     pub(super) fn act(&mut self, scope: ScopeId, span: Span, deed: Deed) -> u32 {
-        self.tree.acts.push(Act { scope, span, deed });
+        let run = self.run;
+        self.tree.acts.push(Act {
+            scope,
+            span,
+            deed,
+            run,
+        });
         id(self.tree.acts.len() - 1)
     }
 
@@ -113,6 +122,22 @@ impl Lowering<'_> {
         for stmt in body {
             self.stmt(stmt, scope);
         }
+    }
+
+    /// A body that runs again and again.
+    fn loop_body(&mut self, body: &[Stmt], scope: ScopeId) {
+        let outer = self.run;
+        self.run.repeats = true;
+        self.body(body, scope);
+        self.run = outer;
+    }
+
+    /// A body that runs on a condition.
+    pub(super) fn branch(&mut self, body: &[Stmt], scope: ScopeId) {
+        let outer = self.run;
+        self.run.conditions = outer.conditions.saturating_add(1);
+        self.body(body, scope);
+        self.run = outer;
     }
 
     fn stmt(&mut self, stmt: &Stmt, scope: ScopeId) {
@@ -153,22 +178,22 @@ impl Lowering<'_> {
                 let value = self.expr(&each.iter, scope);
                 let head = span(TextRange::new(stmt.start(), each.iter.end()));
                 self.bind(&each.target, Some(value), How::Each, head, scope);
-                self.body(&each.body, scope);
+                self.loop_body(&each.body, scope);
                 self.body(&each.orelse, scope);
             }
             Stmt::While(each) => {
                 self.expr(&each.test, scope);
-                self.body(&each.body, scope);
+                self.loop_body(&each.body, scope);
                 self.body(&each.orelse, scope);
             }
             Stmt::If(choice) => {
                 self.expr(&choice.test, scope);
-                self.body(&choice.body, scope);
+                self.branch(&choice.body, scope);
                 for clause in &choice.elif_else_clauses {
                     if let Some(test) = &clause.test {
                         self.expr(test, scope);
                     }
-                    self.body(&clause.body, scope);
+                    self.branch(&clause.body, scope);
                 }
             }
             Stmt::With(with) => {
@@ -214,7 +239,7 @@ impl Lowering<'_> {
                         let act = self.act(scope, span(name.range), deed);
                         self.bind_name(scope, sym, Binder::Act(act));
                     }
-                    self.body(&handler.body, scope);
+                    self.branch(&handler.body, scope);
                 }
                 self.body(&attempt.orelse, scope);
                 self.body(&attempt.finalbody, scope);
@@ -313,7 +338,9 @@ impl Lowering<'_> {
         self.decorate(inner, scope, decorators);
         let name = self.tree.scope(inner).name;
         self.bind_name(scope, name, Binder::Definition(inner));
+        let outer = std::mem::take(&mut self.run);
         self.body(&def.body, inner);
+        self.run = outer;
     }
 
     fn class(&mut self, def: &ast::StmtClassDef, scope: ScopeId) {

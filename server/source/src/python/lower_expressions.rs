@@ -38,7 +38,7 @@ impl Lowering<'_> {
         if let Some(guard) = &case.guard {
             self.expr(guard, scope);
         }
-        self.body(&case.body, scope);
+        self.branch(&case.body, scope);
     }
 
     /// Gives `target` the value: each name, attribute and subscript in it.
@@ -168,8 +168,10 @@ impl Lowering<'_> {
                     u32::from(lambda.start()),
                 );
                 self.declare_parameters(inner, &parameters);
+                let outer = std::mem::take(&mut self.run);
                 let value = self.expr(&lambda.body, inner);
                 self.act(inner, span(lambda.body.range()), Deed::Return(value));
+                self.run = outer;
                 Node::Lambda(inner)
             }
             Expr::StringLiteral(string) if string.value.len() <= LONGEST_NAME_BYTES => {
@@ -232,6 +234,8 @@ impl Lowering<'_> {
             span(range),
             u32::from(range.start()),
         );
+        let outer = self.run;
+        self.run.repeats = true;
         for (index, generator) in generators.iter().enumerate() {
             let value = self.expr(&generator.iter, if index == 0 { scope } else { inner });
             let head = span(TextRange::new(
@@ -243,7 +247,9 @@ impl Lowering<'_> {
                 self.expr(test, inner);
             }
         }
-        Node::Display(self.exprs(results.into_iter().flatten(), inner))
+        let results = self.exprs(results.into_iter().flatten(), inner);
+        self.run = outer;
+        Node::Display(results)
     }
 }
 

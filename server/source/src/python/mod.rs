@@ -10,7 +10,8 @@ mod tree;
 
 pub(crate) use outline::{Definition, Outline, Statement};
 pub(crate) use tree::{
-    Act, Argument, Binder, Deed, How, Import, Kids, Node, NodeId, ScopeId, ScopeKind, Sym, Tree,
+    Act, Argument, Binder, Deed, How, Import, Kids, Node, NodeId, Run, ScopeId, ScopeKind, Sym,
+    Tree,
 };
 
 /// A parsed file.

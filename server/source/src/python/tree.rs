@@ -124,6 +124,16 @@ pub(crate) struct Act {
     /// Where: a statement or an expression.
     pub(crate) span: Span,
     pub(crate) deed: Deed,
+    pub(crate) run: Run,
+}
+
+/// How often an act runs when its function (or its module's body) does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Run {
+    /// In a loop or a comprehension.
+    pub(crate) repeats: bool,
+    /// Branches around it: `if`, `else`, `except`, `case`.
+    pub(crate) conditions: u8,
 }
 
 /// What is done.

@@ -17,7 +17,7 @@ class Signal:
 #       ^^^^^^^^^^^^^^^^^^^ definition
     def connect(self, receiver, weak=True):
         self.receivers.append((id(receiver), receiver))
-#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 4
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 2
     def send(self):
         pass
 #- photos/signals.py
@@ -36,12 +36,12 @@ def store(photo):
     photo_stored.send()
 
 @photo_stored.connect
-#^^^^^^^^^^^^^^^^^^^^ caller 2
+#^^^^^^^^^^^^^^^^^^^^ caller 3
 def at_import(sender):
     pass
 
 @receiver(photo_stored)
-#^^^^^^^^^^^^^^^^^^^^^^ caller 3
+#^^^^^^^^^^^^^^^^^^^^^^ caller 4
 def passed(sender):
     pass
 ",

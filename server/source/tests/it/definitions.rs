@@ -17,7 +17,6 @@ def setup():
     global POOL
     POOL = []
 #   ^^^^^^^^^ definition
-#   ^^^^^^^^^ store
 ",
     );
 }
@@ -96,7 +95,6 @@ class Made:
         made = object.__new__(cls)
         made.parts = []
 #       ^^^^^^^^^^^^^^^ definition
-#       ^^^^^^^^^^^^^^^ store
         return made
 ",
     );
@@ -109,7 +107,6 @@ class Bare:
 def dress(bare):
     bare.extra = []
 #   ^^^^^^^^^^^^^^^ definition
-#   ^^^^^^^^^^^^^^^ store
 ",
     );
 }

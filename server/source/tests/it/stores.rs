@@ -111,9 +111,9 @@ _registry = {}
 def register(name, cls):
     if name in _registry:
         _registry[name].append(cls)
-#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 1
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 2
     _registry.setdefault(name, []).append(cls)
-#   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 2
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store 1
     _registry[name] = [cls]
 #   ^^^^^^^^^^^^^^^^^^^^^^^ store 3
     _registry[name] = []

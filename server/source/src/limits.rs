@@ -1,0 +1,125 @@
+//! What limits how far a container grows: a bound that its definition gives it, and code that takes entries out again.
+
+use crate::project::{FileId, Project};
+use crate::python::{Deed, How, Node, NodeId};
+use crate::reach::{Sureness, Tracer};
+use crate::text::Span;
+
+/// Parameters that bound what a class or decorator makes.
+const BOUNDS: &[&str] = &["maxlen", "maxsize", "max_size", "max_entries", "capacity"];
+/// What `functools.lru_cache` has if it is told nothing.
+const DEFAULT_OF_LRU_CACHE: &str = "maxsize=128";
+/// Methods that take entries out.
+const REMOVING: &[&str] = &[
+    "pop", "popitem", "popleft", "clear", "remove", "discard", "popright",
+];
+/// Functions that take entries out of their first argument.
+const REMOVING_FUNCTIONS: &[&str] = &["heappop"];
+/// Removals told, at most.
+const MOST: usize = 4;
+
+/// The bound that a definition gives what it makes: `maxsize=1000`, as it is written.
+pub(crate) fn bound(project: &Project<'_>, file: FileId, definition: Span) -> Option<String> {
+    let text = project.text(file, definition)?;
+    let (_, arguments) = text.split_once('(').unwrap_or((text, ""));
+    for name in BOUNDS {
+        for (at, _) in arguments.match_indices(name) {
+            let before = arguments[..at].chars().next_back();
+            let after = arguments[at + name.len()..].trim_start();
+            let Some(value) = after.strip_prefix('=') else {
+                continue;
+            };
+            if before.is_none_or(|sign| !sign.is_alphanumeric() && sign != '_') {
+                let value = first_argument(value);
+                return (!is_no_bound(value)).then(|| format!("{name}={value}"));
+            }
+        }
+    }
+    let (_, after) = text.split_once("lru_cache")?;
+    let given = after.trim_start().strip_prefix('(').map(first_argument);
+    match given {
+        None | Some("") => Some(DEFAULT_OF_LRU_CACHE.to_owned()),
+        Some(value) if is_no_bound(value) || value.contains('=') => None,
+        Some(value) if value.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("maxsize={value}"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Up to the comma or bracket that ends it.
+fn first_argument(text: &str) -> &str {
+    let mut depth = 0;
+    for (at, sign) in text.char_indices() {
+        match sign {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' | ',' if depth == 0 => return text[..at].trim(),
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    text.trim()
+}
+
+/// No bound is given, or (for queues) none by zero or less.
+fn is_no_bound(value: &str) -> bool {
+    value == "None" || value == "0" || value.starts_with('-')
+}
+
+/// The lines of `files` that take entries out of what the roots hold.
+pub(crate) fn removals(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<(FileId, Span)> {
+    let mut found = Vec::new();
+    for &file in files {
+        let Some(tree) = tracer.project.tree(file) else {
+            continue;
+        };
+        for act in &tree.acts {
+            let from: Option<NodeId> = match act.deed {
+                Deed::Bind {
+                    target,
+                    how: How::Delete,
+                    ..
+                } => match tree.node(target) {
+                    Node::Subscript { of, .. } => Some(of),
+                    _ => None,
+                },
+                Deed::Call(call) => match tree.node(call) {
+                    Node::Call { callee, arguments } => match tree.node(callee) {
+                        Node::Attribute { of, name } if REMOVING.contains(&tree.name(name)) => {
+                            Some(of)
+                        }
+                        _ => {
+                            let is_removing = tree
+                                .last_name(callee)
+                                .is_some_and(|name| REMOVING_FUNCTIONS.contains(&name));
+                            let first = tree.arguments(arguments).first();
+                            first.filter(|_| is_removing).map(|first| first.value)
+                        }
+                    },
+                    _ => None,
+                },
+                _ => None,
+            };
+            let reach = from.and_then(|from| tracer.reach(file, from, act.scope));
+            if reach.is_some_and(|reach| reach.sureness < Sureness::NameOnly) {
+                found.push((file, act.span));
+            }
+        }
+    }
+    found.sort_by_key(|(file, span)| (!tracer.project.is_user(*file), *file, *span));
+    found.dedup();
+    found.truncate(MOST);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_ends_at_its_comma_or_bracket() {
+        assert_eq!(first_argument("1000)"), "1000");
+        assert_eq!(first_argument(" max(1, 2), typed=True)"), "max(1, 2)");
+        assert_eq!(first_argument(")"), "");
+    }
+}
