@@ -58,6 +58,7 @@ programs! {
     classes_made_on_the_fly
     closure
     closure_callback
+    collector_callbacks
     comprehension
     conditional_import
     context_copies
@@ -89,6 +90,7 @@ programs! {
     instance_attribute
     keys_that_never_repeat
     library_through_library
+    lines_of_made_code
     linked_list
     logging_handlers
     logging_registry
@@ -97,6 +99,7 @@ programs! {
     memoizing_decorator
     metaclass_registry
     module_global
+    modules_made_on_the_fly
     monkey_patched_attribute
     named_tuple
     nested_containers
@@ -107,6 +110,7 @@ programs! {
     register_at_fork
     registration_function
     returned_container
+    search_path
     setattr_call
     shared_exception
     signal_of_a_library
@@ -115,6 +119,7 @@ programs! {
     slot
     star_import
     stored_exceptions
+    subprocesses_not_waited_for
     suspended_generators
     tasks_kept
     tasks_never_done
@@ -122,11 +127,13 @@ programs! {
     thread_local
     thread_local_subclass
     threads_that_never_end
+    timers_far_ahead
     tuple_assignment
     two_holders
     unbounded_queue_of_bytes
     vars_subscript
     walrus
+    warning_registry
     weak_keys_that_values_reach
     weakref_callback
     weakref_finalize

@@ -19,7 +19,7 @@
 //!
 //! A leaking program has a silent twin, the same program mended. A line `#~…` stands in the place of the line of code above
 //! it there (several stand in its place together, an empty one leaves it out); `#- mended run:` in the place of `run`.
-//! `#- collect: never` leaves out the collection of garbage before each dump.
+//! `#- collect: never` leaves out the collection of garbage before each dump, `#- dumps: 4` takes more of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,12 +34,19 @@ use crate::{heldby, succeed};
 struct Program {
     files: Vec<(String, String)>,
     run: String,
-    collects: bool,
+    driven: Driven,
     mended: Option<Mended>,
     held: Vec<String>,
     holders: BTreeSet<String>,
     stores: BTreeSet<String>,
     best: Option<String>,
+}
+
+/// How a program is driven.
+#[derive(Clone, Copy)]
+struct Driven {
+    collects: bool,
+    dumps: u32,
 }
 
 /// The silent twin of a leaking program.
@@ -50,7 +57,7 @@ struct Mended {
 
 const DRIVER: &str = r#"
 import gc, importlib.util, os, sys
-root, agent, dumps, collects, code = sys.argv[1:]
+root, agent, dumps, collects, count, code = sys.argv[1:]
 sys.path.insert(0, root)
 sys.dont_write_bytecode = True
 spec = importlib.util.spec_from_file_location("heldby_agent", agent)
@@ -58,7 +65,7 @@ heldby_agent = importlib.util.module_from_spec(spec)
 sys.modules["heldby_agent"] = heldby_agent
 spec.loader.exec_module(heldby_agent)
 names = {"__name__": "driver"}
-for number in range(3):
+for number in range(int(count)):
     names["n"] = 4
     exec(code, names)
     if collects == "true":
@@ -71,7 +78,10 @@ fn parse(text: &str) -> Program {
     let mut program = Program {
         files: vec![],
         run: String::new(),
-        collects: true,
+        driven: Driven {
+            collects: true,
+            dumps: 3,
+        },
         mended: None,
         held: vec![],
         holders: BTreeSet::new(),
@@ -82,7 +92,11 @@ fn parse(text: &str) -> Program {
         if let Some(code) = line.strip_prefix("#- run: ") {
             code.clone_into(&mut program.run);
         } else if line == "#- collect: never" {
-            program.collects = false;
+            program.driven.collects = false;
+        } else if let Some(dumps) = line.strip_prefix("#- dumps: ") {
+            program.driven.dumps = dumps
+                .parse()
+                .unwrap_or_else(|error| panic!("{dumps}: {error}"));
         } else if let Some(held) = line.strip_prefix("#- held: ") {
             program.held.push(held.to_owned());
         } else if line.starts_with("#- about: ") || line.starts_with("#- mended run: ") {
@@ -155,6 +169,7 @@ fn mended(text: &str, run: &str) -> Option<Mended> {
             || line.starts_with("#- held: ")
             || line.starts_with("#- about: ")
             || line.starts_with("#- collect: ")
+            || line.starts_with("#- dumps: ")
         {
             continue;
         } else if let Some(name) = line.strip_prefix("#- ") {
@@ -202,10 +217,14 @@ fn place(site: &Value, root: &Path) -> Option<String> {
 
 /// Writes the files to `folder/root`, and the dumps of the program that `run` is to `folder/dumps`.
 pub fn dump_three_times(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str) {
-    dump_series(python, folder, files, run, true);
+    let driven = Driven {
+        collects: true,
+        dumps: 3,
+    };
+    dump_series(python, folder, files, run, driven);
 }
 
-fn dump_series(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str, collects: bool) {
+fn dump_series(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str, driven: Driven) {
     let (root, dumps, agent) = (
         folder.join("root"),
         folder.join("dumps"),
@@ -228,7 +247,8 @@ fn dump_series(python: &Path, folder: &Path, files: &[(&str, &str)], run: &str, 
         Command::new(python)
             .args(["-I", "-c", DRIVER])
             .args([&root, &agent, &dumps])
-            .args([if collects { "true" } else { "false" }, run]),
+            .args([driven.collects.to_string(), driven.dumps.to_string()])
+            .arg(run),
     );
 }
 
@@ -238,13 +258,13 @@ fn warnings(
     folder: &Path,
     files: &[(String, String)],
     run: &str,
-    collects: bool,
+    driven: Driven,
 ) -> Vec<Value> {
     let files: Vec<(&str, &str)> = files
         .iter()
         .map(|(name, content)| (name.as_str(), content.as_str()))
         .collect();
-    dump_series(python, folder, &files, run, collects);
+    dump_series(python, folder, &files, run, driven);
     let report = succeed(
         Command::new(heldby())
             .args(["report", "--format", "json"])
@@ -276,7 +296,7 @@ pub fn check(path: &Path, python: &Path) {
     };
     if let Some(Mended { files, run }) = &program.mended {
         let (_folder, path) = folder();
-        let found = warnings(python, &path, files, run, program.collects);
+        let found = warnings(python, &path, files, run, program.driven);
         let paths: Vec<&Value> = found.iter().map(|one| &one["access_path"]).collect();
         assert!(paths.is_empty(), "the mended twin of {context}: {paths:?}");
     }
@@ -287,7 +307,7 @@ pub fn check(path: &Path, python: &Path) {
         &folder_path,
         &program.files,
         &program.run,
-        program.collects,
+        program.driven,
     );
 
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();

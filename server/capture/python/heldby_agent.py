@@ -1272,10 +1272,11 @@ def _write_contexts(capture, known, group, following):
     capture.labelled(group, [[(known.label(r, 9), r) for r in row] for row in references], following)
     for o in group:
         for variable, value in list(_items_of_context(o)):
-            capture.link(variable, (CONTEXT | DESCRIBED, NO_STRING), value, following)
+            capture.link(variable, (CONTEXT | DESCRIBED, capture.out.string(_name_of_context_variable(variable))), value, following)
 
 
 _items_of_context = contextvars.Context.items
+_name_of_context_variable = contextvars.ContextVar.name.__get__
 
 _GOES_OVER = ((ITERATES, ""),)
 _GOES_OVER_WITH_FUNCTION = ((ITERATES, ""), (SLOT, "function"))

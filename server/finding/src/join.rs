@@ -318,7 +318,10 @@ fn to_source(binding: &NamedBinding) -> Binding {
                 name: name(),
             }
         }
-        BindingKind::ContextVariable => Binding::UnnamedContextVariables,
+        BindingKind::ContextVariable => Binding::UnnamedContextVariables {
+            name: name(),
+            has_default: binding.has_default,
+        },
         BindingKind::FunctionCache => Binding::Cache {
             function: function(),
         },

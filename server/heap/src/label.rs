@@ -48,7 +48,7 @@ pub enum ReferenceKind {
     View = 20,
     /// From a thread-local object to the namespace of one thread.
     ThreadLocal = 21,
-    /// From a context variable to a value that some context has for it.
+    /// From a context variable to a value that some context has for it; value: string, the name that the variable was given.
     Context = 22,
     /// Value of a dictionary under an integer key; value: string (its decimal digits).
     DictValueOfInteger = 23,
@@ -112,6 +112,7 @@ impl ReferenceKind {
                 | Local
                 | Machinery
                 | DictValueOfInteger
+                | Context
         )
     }
 

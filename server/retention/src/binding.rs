@@ -3,6 +3,7 @@
 use heldby_heap::{Heap, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
+use crate::known::TABLE_OF_MODULES;
 
 /// The kind of a named binding. The words are those of the JSON report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +103,8 @@ pub struct NamedBinding {
     pub owner: ObjectId,
     /// Access path.
     pub path: String,
+    /// A context variable without a name of the program: whether it was given a default.
+    pub has_default: Option<bool>,
     /// Other module globals bound to the same object, as an import makes them: module and name.
     pub aliases: Vec<(String, String)>,
 }
@@ -214,6 +217,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         type_name,
         owner,
         path: String::new(),
+        has_default: None,
         aliases,
     })
 }
@@ -248,6 +252,40 @@ pub(crate) fn is_type_of_contexts(heap: &Heap, type_index: u32) -> bool {
     let row = heap.names().types.get(type_index as usize);
     row.is_some_and(|row| {
         heap.text(row.qualname) == "Context" && heap.text(row.module) == "_contextvars"
+    })
+}
+
+/// The table of modules as what the program calls it.
+pub(crate) fn table_of_modules(heap: &Heap, table: ObjectId) -> NamedBinding {
+    let (module, name) = TABLE_OF_MODULES;
+    NamedBinding {
+        kind: BindingKind::ModuleGlobal,
+        name: name.to_owned(),
+        module: module.to_owned(),
+        classes: Vec::new(),
+        function: None,
+        object: table,
+        type_name: heap.type_name(heap.type_index(table)),
+        owner: table,
+        path: format!("{module}.{name}"),
+        has_default: None,
+        aliases: Vec::new(),
+    }
+}
+
+/// The variable that has the object as its value in some context: its name, and whether it has a default.
+pub(crate) fn context_variable_of(heap: &Heap, value: ObjectId) -> Option<(String, bool)> {
+    heap.referrers(value).find_map(|variable| {
+        let mut references = heap.references(variable);
+        let to_value = references.find(|reference| {
+            reference.target == value && reference.label.kind() == ReferenceKind::Context
+        })?;
+        let has_default = heap.references(variable).any(|reference| {
+            reference.label.kind() == ReferenceKind::Slot
+                && heap.text(StringId(reference.label.value())) == "default"
+        });
+        let name = heap.text(StringId(to_value.label.value())).to_owned();
+        Some((name, has_default))
     })
 }
 

@@ -1,12 +1,15 @@
 //! From what grows to what holds: access paths of the last dump, their named bindings, their holder.
 
-use heldby_heap::{Heap, ObjectId, ReferenceKind, StringId};
+use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind, StringId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::binding::{Link, binding_at, links, module_file, named_function};
+use crate::binding::{
+    Link, binding_at, context_variable_of, links, module_file, named_function, table_of_modules,
+};
 use crate::growth::{Counts, Growth, Rise, flattens};
 use crate::known::{
-    CARRIERS, EMPTY_SHELLS, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING, RUNNING_THREADS, TOOLS,
+    CARRIERS, EMPTY_SHELLS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING,
+    RUNNING_THREADS, TABLE_OF_MODULES, TOOLS,
 };
 use crate::written::Writer;
 use crate::{
@@ -90,6 +93,8 @@ const DUMPS_THAT_PROVE: usize = 3;
 const KEYS_LOOKED_AT: usize = 8;
 /// Of a container's items so many are asked who else holds them.
 const ITEMS_LOOKED_AT: usize = 32;
+/// What gains less in each interval may do so by chance.
+const LEAST_STEADY_GAIN: u64 = 4;
 /// Without proven growth, at most so many of the largest are told.
 const LARGEST: usize = 10;
 /// Without proven growth, a holding is worth telling from here on.
@@ -121,12 +126,27 @@ pub fn holdings(
     };
     let mut risen = growth.topmost();
     context.one_of_each_container(&mut risen);
-    let mut holdings: Vec<Holding> = risen
+    context.take_modules_together(&mut risen);
+    let holdings = risen
         .into_iter()
         .filter_map(|(pattern, rise)| context.holding(pattern, Some(rise)))
-        .filter(|holding| holding.is_worth_telling() && !holding.gained_little())
-        .collect();
+        .filter(|holding| !holding.gained_little());
+    let mut bookkeeping = Vec::new();
+    let mut worth_telling = Vec::new();
+    for holding in holdings {
+        match holding.worth() {
+            Worth::Telling => worth_telling.push(holding),
+            Worth::TellingIfAlone => bookkeeping.push(holding),
+            Worth::Nothing => {}
+        }
+    }
+    let mut holdings = worth_telling;
     drop_what_others_tell(&mut holdings);
+    if holdings.is_empty() && earlier.len() + 1 >= DUMPS_THAT_PROVE {
+        // Nothing of the program's explains it: then what the standard library keeps was given to it.
+        bookkeeping.retain(|holding| gains_steadily(&holding.counts));
+        holdings = bookkeeping;
+    }
     context.bring_together(&mut holdings);
     if earlier.len() + 1 < DUMPS_THAT_PROVE {
         let told: FxHashSet<u64> = holdings.iter().map(|holding| holding.identity).collect();
@@ -136,16 +156,52 @@ pub fn holdings(
             .filter_map(|pattern| context.holding(pattern, None));
         holdings.extend(
             largest
-                .filter(|holding| holding.is_worth_telling() && !told.contains(&holding.identity))
+                .filter(|holding| {
+                    holding.worth() == Worth::Telling && !told.contains(&holding.identity)
+                })
                 .take(LARGEST),
         );
     }
     holdings
 }
 
+/// Whether each interval gained the same: what is done once for each piece of work does, a cache that fills up does not. Of a
+/// longer series the first interval does not count: the first dump brings something itself.
+fn gains_steadily(counts: &[u64]) -> bool {
+    let counts = if counts.len() > DUMPS_THAT_PROVE {
+        &counts[1..]
+    } else {
+        counts
+    };
+    let mut gains = counts
+        .windows(2)
+        .map(|pair| pair[1].saturating_sub(pair[0]));
+    let first = gains.next().unwrap_or_default();
+    first >= LEAST_STEADY_GAIN && gains.all(|gain| gain == first)
+}
+
+/// Whether a holding is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    Telling,
+    /// The standard library's own bookkeeping.
+    TellingIfAlone,
+    Nothing,
+}
+
 /// A thread that runs brings frames of its own, and a context that is kept the values in it: who keeps the thread, or the
 /// context, is told.
 fn drop_what_others_tell(holdings: &mut Vec<Holding>) {
+    // A finalizer goes with what it watches: where something else keeps that, this is told; where nothing else grows, what it
+    // watches lives for ever.
+    let is_finalizer = |holding: &Holding| {
+        holding.bindings.first().is_some_and(|innermost| {
+            innermost.module == "weakref" && innermost.name == FINALIZERS && !holding.holds_foreign
+        })
+    };
+    if !holdings.iter().all(is_finalizer) {
+        holdings.retain(|holding| !is_finalizer(holding));
+    }
     let innermost = |holding: &Holding| holding.bindings.first().cloned();
     let of_threads = holdings.iter().any(|holding| {
         innermost(holding)
@@ -166,6 +222,18 @@ fn is_immutable(type_name: &str) -> bool {
     matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
 }
 
+/// Whether the binding is the one of a known name: a global of a module, or an attribute of a class or of its subclasses.
+fn is_known(binding: &NamedBinding, known: &(&str, &str, &str)) -> bool {
+    let &(module, class, name) = known;
+    let is_owner = if class.is_empty() {
+        binding.classes.is_empty() && binding.module == module
+    } else {
+        let mut classes = binding.classes.iter();
+        classes.any(|known| known.module == module && known.qualname == class)
+    };
+    binding.name == name && is_owner
+}
+
 impl Holding {
     fn gained_little(&self) -> bool {
         let gain = |numbers: &[u64]| match (numbers.first(), numbers.last()) {
@@ -177,37 +245,47 @@ impl Holding {
             && gain(&self.retained_bytes) < LEAST_GAIN_BYTES
     }
 
-    fn is_worth_telling(&self) -> bool {
+    fn worth(&self) -> Worth {
         let Some(holder) = self.bindings.get(self.holder) else {
-            return self.holds_foreign;
+            return if self.holds_foreign {
+                Worth::Telling
+            } else {
+                Worth::Nothing
+            };
         };
         if self.is_empty_shells {
-            return false;
+            return Worth::Nothing;
         }
-        let kept_for_the_asking = self.bindings.first().is_some_and(|innermost| {
-            KEPT_FOR_THE_ASKING.iter().any(|(module, class, name)| {
-                let of_class = innermost
-                    .classes
-                    .iter()
-                    .any(|known| known.qualname == *class);
-                innermost.module == *module
-                    && innermost.name == *name
-                    && (class.is_empty() || of_class)
-            })
-        });
+        let innermost_is_in = |known: &[(&str, &str, &str)]| {
+            let innermost = self.bindings.first();
+            innermost.is_some_and(|innermost| known.iter().any(|known| is_known(innermost, known)))
+        };
+        if innermost_is_in(KEPT_BY_DESIGN) {
+            return Worth::Nothing;
+        }
+        let kept_for_the_asking = innermost_is_in(KEPT_FOR_THE_ASKING);
         let is_tool = |binding: &NamedBinding| {
             let package = binding.module.split('.').next().unwrap_or_default();
             TOOLS.contains(&package)
         };
         if self.bindings.iter().any(is_tool) {
-            return false;
+            return Worth::Nothing;
         }
         if holder.kind == BindingKind::ModuleGlobal
             && MODULE_BOOKKEEPING.contains(&holder.name.as_str())
         {
-            return false;
+            return Worth::TellingIfAlone;
         }
-        self.territory != Territory::StandardLibrary || self.holds_foreign || kept_for_the_asking
+        if (holder.module.as_str(), holder.name.as_str()) == TABLE_OF_MODULES {
+            // Of what is imported late there is an end.
+            return Worth::TellingIfAlone;
+        }
+        if self.territory != Territory::StandardLibrary || self.holds_foreign || kept_for_the_asking
+        {
+            Worth::Telling
+        } else {
+            Worth::TellingIfAlone
+        }
     }
 }
 
@@ -262,6 +340,28 @@ impl Context<'_> {
         });
     }
 
+    /// Each module has a name, and so an access path, of its own: that there are more and more shows in their table.
+    fn take_modules_together(&self, risen: &mut [(PatternId, Rise)]) {
+        let patterns = &self.analysis.patterns;
+        for (id, rise) in risen {
+            let pattern = patterns.get(*id);
+            if pattern.step == Step::Key && self.is_table_of_modules(pattern.parent) {
+                (*id, *rise) = (pattern.parent, Rise::Entries);
+            }
+        }
+    }
+
+    fn is_table_of_modules(&self, id: PatternId) -> bool {
+        let sample = self.analysis.patterns.get(id).sample;
+        self.analysis
+            .chains
+            .referrer(sample)
+            .is_some_and(|(_, label)| {
+                label.kind() == ReferenceKind::Root
+                    && RootKind::from_code(label.value()) == Some(RootKind::Modules)
+            })
+    }
+
     fn holding(&self, id: PatternId, rise: Option<Rise>) -> Option<Holding> {
         let patterns = &self.analysis.patterns;
         let pattern = patterns.get(id);
@@ -284,6 +384,18 @@ impl Context<'_> {
                 binding.path = self.writer.path(&chain, at, id);
                 places.push(at);
                 bindings.push(binding);
+            }
+        }
+        if rise == Some(Rise::Entries) && bindings.is_empty() && self.is_table_of_modules(id) {
+            bindings.push(table_of_modules(self.heap, pattern.sample));
+        }
+        if let Some(variable) = bindings.first_mut()
+            && variable.kind == BindingKind::ContextVariable
+        {
+            variable.type_name = "_contextvars.ContextVar".to_owned();
+            if let Some((name, has_default)) = context_variable_of(self.heap, pattern.sample) {
+                variable.name = name;
+                variable.has_default = Some(has_default);
             }
         }
         let innermost = places.first().copied().unwrap_or(chain.len());
@@ -355,7 +467,10 @@ impl Context<'_> {
             }
             (_, None) => ("object".to_owned(), pattern.count),
         };
-        let mut access_path = self.writer.path(&chain, 0, id);
+        let mut access_path = match bindings.first() {
+            Some(table) if places.is_empty() => table.path.clone(),
+            _ => self.writer.path(&chain, 0, id),
+        };
         if rise == Some(Rise::Entries) {
             access_path.push_str("[*]");
         }
@@ -364,9 +479,13 @@ impl Context<'_> {
             .map_or(Territory::StandardLibrary, |binding| {
                 self.territory(binding)
             });
-        let innermost_is_standard = bindings
-            .first()
-            .is_some_and(|binding| self.territory(binding) == Territory::StandardLibrary);
+        let in_c_object = |link: &Link| {
+            link.kind == ReferenceKind::Other && self.is_of_standard_library(link.referrer)
+        };
+        let innermost_is_standard = between.iter().any(in_c_object)
+            || bindings
+                .first()
+                .is_some_and(|binding| self.territory(binding) == Territory::StandardLibrary);
         let holds_foreign = self.holds_foreign(pattern.sample);
         let growing = if rise == Some(Rise::Bytes) {
             &retained_bytes
@@ -395,6 +514,19 @@ impl Context<'_> {
             grows_by_entries: rise == Some(Rise::Entries),
             keys_hold_instances: self.keys_hold_instances(&chain),
             bindings,
+        })
+    }
+
+    /// Whether an object's class is the standard library's, or built in.
+    fn is_of_standard_library(&self, object: ObjectId) -> bool {
+        let row = self
+            .heap
+            .names()
+            .types
+            .get(self.heap.type_index(object) as usize);
+        row.is_some_and(|row| {
+            let file = module_file(self.heap, self.heap.text(row.module)).unwrap_or_default();
+            self.territories.of_file(file) == Territory::StandardLibrary
         })
     }
 

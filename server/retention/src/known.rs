@@ -30,10 +30,42 @@ pub(crate) const KEPT_FOR_THE_ASKING: &[(&str, &str, &str)] = &[
     ("logging", "Manager", "loggerDict"),
     // A thread that was started and has not ended.
     ("threading", "", RUNNING_THREADS),
+    // A finalizer waits for the end of what it watches.
+    ("weakref", "finalize", FINALIZERS),
 ];
+
+/// The attribute of `weakref.finalize` that has each finalizer which waits.
+pub(crate) const FINALIZERS: &str = "_registry";
 
 /// The global of `threading` that has each thread which runs.
 pub(crate) const RUNNING_THREADS: &str = "_active";
+
+/// What libraries keep on purpose, and bound or let the user clear. Module, class (none for a global), name.
+pub(crate) const KEPT_BY_DESIGN: &[(&str, &str, &str)] = &[
+    // A notebook's cells and their results, which it offers as `In` and `Out`; `%reset` clears them.
+    ("IPython.core.history", "HistoryManager", "_trait_values"),
+    ("IPython.core.history", "HistoryManager", "outputs"),
+    ("IPython.core.history", "HistoryManager", "exceptions"),
+    (
+        "IPython.core.interactiveshell",
+        "InteractiveShell",
+        "user_ns_hidden",
+    ),
+    ("__main__", "", "_ih"),
+    ("__main__", "", "_oh"),
+    ("__main__", "", "_dh"),
+    // Compiled patterns: 512 at most, the oldest go.
+    ("re", "", "_cache"),
+    ("re", "", "_cache2"),
+    // Signatures of messages that came in, against replays: `digest_history_size` bounds them.
+    ("jupyter_client.session", "Session", "_trait_values"),
+];
+
+/// Attributes whose dictionary has the attributes of an object by their names, as a `__dict__` has.
+pub(crate) const NAMESPACES: &[&str] = &[
+    // Objects of traitlets, of which Jupyter is made.
+    "_trait_values",
+];
 
 /// Types of which the standard library's own containers keep empty ones for a while, and which hold nothing then: a weak
 /// reference until its container is tidied, a timer that was cancelled until its time comes.
@@ -47,3 +79,6 @@ pub(crate) const EMPTY_SHELLS: &[&str] = &[
 /// Types that stand between a container and what was put into it: the entry of a bounded `lru_cache`, and the key that a
 /// cache makes of several arguments.
 pub(crate) const CARRIERS: &[&str] = &["functools._lru_list_elem", "functools._HashedSeq"];
+
+/// What a program calls the table of all modules.
+pub(crate) const TABLE_OF_MODULES: (&str, &str) = ("sys", "modules");

@@ -3,7 +3,11 @@
 use heldby_heap::{Heap, ObjectId, Reference, ReferenceKind, RootKind, StringId};
 
 use crate::access_path::without_locals;
-use crate::binding::{frame_function, named_function, wrapped_function};
+use rustc_hash::FxHashSet;
+
+use crate::binding::{
+    frame_function, is_context, is_inside_context, named_function, wrapped_function,
+};
 
 /// Why no object stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -279,6 +283,9 @@ fn step(heap: &Heap, places: &[Place], parts: &[Part]) -> (Vec<Place>, usize) {
     }
     let mut next = Vec::new();
     for place in places {
+        if parts[0] == Part::Word("context".to_owned()) {
+            next.extend(values_of_contexts(heap, place.object));
+        }
         match &parts[0] {
             Part::Name(name) => by_name(heap, *place, name, &mut next),
             part => {
@@ -289,6 +296,29 @@ fn step(heap: &Heap, places: &[Place], parts: &[Part]) -> (Vec<Place>, usize) {
         }
     }
     (next, 1)
+}
+
+/// The values in a context, or in the context that a task or callback runs in.
+fn values_of_contexts(heap: &Heap, object: ObjectId) -> Vec<Place> {
+    let referenced = heap.references(object).map(|reference| reference.target);
+    let contexts = std::iter::once(object).chain(referenced);
+    let mut inside: Vec<ObjectId> = contexts.filter(|&one| is_context(heap, one)).collect();
+    let mut seen: FxHashSet<ObjectId> = inside.iter().copied().collect();
+    let mut values = Vec::new();
+    while let Some(node) = inside.pop() {
+        for reference in heap.references(node) {
+            let target = reference.target;
+            if !seen.insert(target) {
+                continue;
+            }
+            if is_inside_context(heap, target) {
+                inside.push(target);
+            } else if heap.type_name(heap.type_index(target)) != "_contextvars.ContextVar" {
+                values.push(Place::of(target));
+            }
+        }
+    }
+    values
 }
 
 fn is_step(heap: &Heap, reference: &Reference, part: &Part) -> bool {

@@ -7,6 +7,7 @@ use rustc_hash::FxHasher;
 
 use crate::Chains;
 use crate::binding::{is_inside_context, is_type_of_contexts, links};
+use crate::known::NAMESPACES;
 use crate::patterns::{Pattern, PatternId, Patterns, Step};
 
 /// Paths are not followed up farther than this when a recursion is looked for.
@@ -57,7 +58,8 @@ pub(crate) fn step_of(
                 let row = names.types.get(heap.type_index(object) as usize);
                 Step::Native(row.map_or(StringId::NONE, |row| row.qualname))
             }
-            Some(_) => Step::Table,
+            Some(RootKind::Modules) => Step::Table,
+            Some(_) => Step::State,
         },
         Namespace | CellContents => Step::Through,
         Attribute => Step::Name(name),
@@ -71,6 +73,7 @@ pub(crate) fn step_of(
         {
             Step::Name(name)
         }
+        DictValue if is_namespace(heap, above.step) => Step::Name(name),
         // Out of what C code holds comes all sorts of things: nothing but their type tells them apart either.
         ListItem | TupleItem | DequeItem | SetMember | DictValue | DictValueOfInteger
         | DictValueOfOther
@@ -103,6 +106,11 @@ pub(crate) fn step_of(
         }
         Stack | Other => Step::Other,
     }
+}
+
+/// Whether what the step leads to has names as a `__dict__` has.
+fn is_namespace(heap: &Heap, step: Step) -> bool {
+    matches!(step, Step::Name(name) if NAMESPACES.contains(&heap.text(name)))
 }
 
 impl Step {
@@ -146,6 +154,7 @@ impl Step {
             Self::Context => (19, StringId::NONE),
             Self::ItemOfNative(name) => (20, name),
             Self::ToContext => (21, StringId::NONE),
+            Self::State => (22, StringId::NONE),
         };
         hasher.write_u8(number);
         hasher.write(heap.text(name).as_bytes());

@@ -25,8 +25,10 @@ impl PatternId {
 pub enum Step {
     /// The synthetic root.
     Root,
-    /// The table of modules, or the interpreter's state.
+    /// The table of modules.
     Table,
+    /// The interpreter's state.
+    State,
     /// An object of this type, held by C code.
     Native(StringId),
     /// A module.

@@ -179,6 +179,19 @@ impl Writer<'_> {
                 break;
             }
             let above = links.get(at + 1);
+            // A context is shown as one, whatever it is made of.
+            if is_inside_context(self.heap, link.object) {
+                at += 1;
+                continue;
+            }
+            if is_inside_context(self.heap, link.referrer) {
+                hops.push(Hop {
+                    object: "_contextvars.Context".to_owned(),
+                    reference: ".<context>".to_owned(),
+                });
+                at += 1;
+                continue;
+            }
             let reference = self.reference(link, above);
             if reference.is_empty() {
                 at += 1;

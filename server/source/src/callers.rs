@@ -90,7 +90,11 @@ pub(crate) fn find(
             return on_holder;
         }
     }
-    if matches!(innermost, Binding::Cache { .. }) {
+    // A cached function is called by its callers; that a variable is not reset is nobody else's doing.
+    if matches!(
+        innermost,
+        Binding::Cache { .. } | Binding::UnnamedContextVariables { .. }
+    ) {
         return Vec::new();
     }
     of_helpers(project, held, stores)

@@ -55,8 +55,8 @@ pub(crate) fn definition(
             Some((at.file, variable(tree, scope, sym)?))
         }
         Binding::Cache { function } => cache(project, scopes::function(project, function)?),
-        Binding::UnnamedContextVariables => {
-            let made = context_variables(project);
+        Binding::UnnamedContextVariables { name, has_default } => {
+            let made = context_variables(project, name, *has_default);
             let best = made
                 .iter()
                 .min_by_key(|made| (!project.is_user(made.file), made.file, made.span))?;
@@ -85,8 +85,13 @@ pub(crate) struct MadeVariable {
     pub(crate) place: Place,
 }
 
-/// The context variables that functions make: those that a module makes have its names.
-pub(crate) fn context_variables(project: &Project<'_>) -> Vec<MadeVariable> {
+/// The context variables that functions make, as far as they can be the one of that name: those that a module makes have its
+/// names.
+pub(crate) fn context_variables(
+    project: &Project<'_>,
+    name: &str,
+    has_default: Option<bool>,
+) -> Vec<MadeVariable> {
     let mut made = Vec::new();
     for file in project.mentioning("ContextVar(") {
         let Some(tree) = project.tree(file) else {
@@ -101,8 +106,21 @@ pub(crate) fn context_variables(project: &Project<'_>) -> Vec<MadeVariable> {
             else {
                 continue;
             };
-            let is_made = matches!(tree.node(value), Node::Call { .. })
-                && tree.last_name(value) == Some("ContextVar");
+            let Node::Call { arguments, .. } = tree.node(value) else {
+                continue;
+            };
+            let arguments = tree.arguments(arguments);
+            let other_name = arguments.first().is_some_and(|first| {
+                matches!(tree.node(first.value), Node::Text(text) if tree.name(text) != name)
+            });
+            let gives_default = arguments.iter().any(|argument| {
+                argument
+                    .keyword
+                    .is_some_and(|keyword| tree.name(keyword) == "default")
+            });
+            let is_made = tree.last_name(value) == Some("ContextVar")
+                && (name.is_empty() || !other_name)
+                && has_default.is_none_or(|has_default| has_default == gives_default);
             if !is_made || tree.enclosing(act.scope, ScopeKind::Function).is_none() {
                 continue;
             }

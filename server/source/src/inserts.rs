@@ -152,6 +152,7 @@ pub(crate) fn inserts(
             Place::Variable { at, .. }
             | Place::Function(at)
             | Place::OfFunction { function: at, .. } => again.push(at.file),
+            Place::OfModule { .. } => {}
             Place::Result(at) => {
                 again.push(at.file);
                 again.extend(roots::callers_of(tracer.project, *at));

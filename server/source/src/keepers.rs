@@ -3,7 +3,7 @@
 use crate::Role;
 use crate::imports::Meaning;
 use crate::project::{FileId, Project};
-use crate::python::{Binder, Deed, Node, NodeId, Run, ScopeId, Tree};
+use crate::python::{Act, Binder, Deed, Node, NodeId, Run, ScopeId, Tree};
 use crate::ranking::fits_held;
 use crate::reach::Sureness;
 use crate::scopes::owner;
@@ -24,9 +24,55 @@ const KEEPERS: &[(&str, &str)] = &[
     ("codecs", "register_error"),
 ];
 
+/// The global in which each module keeps the warnings that it gave.
+pub(crate) const WARNING_REGISTRY: &str = "__warningregistry__";
+
+/// The warnings that the functions of a module give with a text that is not always the same.
+pub(crate) fn warnings(project: &Project<'_>, module: &str) -> Vec<Found> {
+    let Some((file, tree)) = project
+        .module(module)
+        .and_then(|file| Some((file, project.tree(file)?)))
+    else {
+        return Vec::new();
+    };
+    let calls = tree.acts.iter().filter_map(|act| {
+        let Deed::Call(call) = act.deed else {
+            return None;
+        };
+        let Node::Call { callee, arguments } = tree.node(call) else {
+            return None;
+        };
+        let message = tree.arguments(arguments).first()?.value;
+        let is_constant = matches!(tree.node(message), Node::Text(_) | Node::Constant);
+        let warns = tree
+            .last_name(callee)
+            .is_some_and(|name| matches!(name, "warn" | "warn_explicit"))
+            && is_of_module(project, file, tree, callee, act.scope, "warnings");
+        (warns && !is_constant).then(|| found(file, act, vec![message]))
+    });
+    let mut calls: Vec<Found> = calls.collect();
+    calls.retain(|call| !runs_once(project, call));
+    calls
+}
+
+fn found(file: FileId, act: &Act, values: Vec<NodeId>) -> Found {
+    Found {
+        file,
+        scope: act.scope,
+        span: act.span,
+        role: Role::Call,
+        kind: Kind::Insert,
+        sureness: Sureness::Resolved,
+        depth: 0,
+        run: act.run,
+        values,
+        decorated: decorated(act),
+    }
+}
+
 /// The calls of keepers that pass on what is held, in the user's code first.
 pub(crate) fn calls(project: &Project<'_>, held: &[String]) -> Vec<Found> {
-    let mut found = Vec::new();
+    let mut found_calls = Vec::new();
     for (module, function) in KEEPERS {
         for file in project.mentioning(module) {
             let Some(tree) = project.tree(file) else {
@@ -49,24 +95,13 @@ pub(crate) fn calls(project: &Project<'_>, held: &[String]) -> Vec<Found> {
                 {
                     continue;
                 }
-                found.push(Found {
-                    file,
-                    scope: act.scope,
-                    span: act.span,
-                    role: Role::Call,
-                    kind: Kind::Insert,
-                    sureness: Sureness::Resolved,
-                    depth: 0,
-                    run: act.run,
-                    values,
-                    decorated: decorated(act),
-                });
+                found_calls.push(found(file, act, values));
             }
         }
     }
-    found.retain(|call| fits_held(project, held, call) && !runs_once(project, call));
-    found.sort_by_key(|call| (!project.is_user(call.file), call.file, call.span));
-    found
+    found_calls.retain(|call| fits_held(project, held, call) && !runs_once(project, call));
+    found_calls.sort_by_key(|call| (!project.is_user(call.file), call.file, call.span));
+    found_calls
 }
 
 /// What a module's body calls once does not grow.

@@ -160,7 +160,12 @@ pub enum Binding {
         function: FunctionName,
     },
     /// Context variables that no name of the program leads to: made as the program runs, they live on in contexts.
-    UnnamedContextVariables,
+    UnnamedContextVariables {
+        /// The text that was given as the variable's name, empty if unknown.
+        name: String,
+        /// Whether it was given a default, if known.
+        has_default: Option<bool>,
+    },
     /// An attribute set on a function.
     FunctionAttribute {
         /// The function.

@@ -51,6 +51,8 @@ pub(crate) enum Place {
         name: String,
         on_class: bool,
     },
+    /// A global of a module that has no source: `sys.path`.
+    OfModule { module: String, name: String },
     /// An attribute of a function.
     OfFunction { function: At, name: String },
     /// The function itself: for caches, and callers.
@@ -65,6 +67,7 @@ impl Place {
         match self {
             Self::Variable { name, .. }
             | Self::Attribute { name, .. }
+            | Self::OfModule { name, .. }
             | Self::OfFunction { name, .. } => name,
             Self::Function(at) | Self::Result(at) => project
                 .tree(at.file)
@@ -464,6 +467,13 @@ impl<'s, 'a> Tracer<'s, 'a> {
                     name: own,
                     on_class,
                 } if own == name => self.receiver_sureness(file, of, scope, classes, *on_class),
+                Place::OfModule { module, name: own } if own == name => {
+                    let meaning = self.project.meaning(file, of, scope);
+                    let is_it = meaning.is_some_and(
+                        |meaning| matches!(meaning, Meaning::Module(meant) if meant == *module),
+                    );
+                    is_it.then_some(Sureness::Resolved)
+                }
                 Place::OfFunction {
                     function,
                     name: own,

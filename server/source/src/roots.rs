@@ -27,7 +27,15 @@ pub(crate) fn of(project: &Project<'_>, binding: &Binding) -> (Vec<Root>, Vec<Fi
 fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<FileId>)> {
     match binding {
         Binding::ModuleGlobal { module, name } => {
-            let file = project.module(module)?;
+            let Some(file) = project.module(module) else {
+                let mut files = project.mentioning(&format!(".{name}"));
+                files.retain(|&file| project.is_user(file));
+                let place = Place::OfModule {
+                    module: module.clone(),
+                    name: name.clone(),
+                };
+                return Some((vec![place], files));
+            };
             let mut places = vec![Place::Variable {
                 at: At {
                     file,
@@ -135,8 +143,8 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
                 sorted(files),
             ))
         }
-        Binding::UnnamedContextVariables => {
-            let made = definitions::context_variables(project);
+        Binding::UnnamedContextVariables { name, has_default } => {
+            let made = definitions::context_variables(project, name, *has_default);
             let mut files: Vec<FileId> = made.iter().map(|made| made.file).collect();
             let mut places: Vec<Place> = Vec::new();
             for made in &made {

@@ -90,7 +90,10 @@ impl<'a> Sources<'a> {
             roots::add_aliases(&mut tracer, &mut files);
             let found = match binding {
                 Binding::Cache { .. } => stores::calls(&tracer, &files, Role::Call),
-                Binding::UnnamedContextVariables => {
+                Binding::ModuleGlobal { module, name } if name == keepers::WARNING_REGISTRY => {
+                    keepers::warnings(&self.project, module)
+                }
+                Binding::UnnamedContextVariables { .. } => {
                     inserts::inserts(&mut tracer, &files, &Verbs::Setting)
                 }
                 _ => stores::find(&mut tracer, &files, question.growth),

@@ -1,4 +1,5 @@
-//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask dist`.
+//! The project's own chores: `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask dist`, `cargo xtask leaks`,
+//! `cargo xtask silence`.
 //!
 //! One file per command. Every command sets up what it needs under the target folder, and says what it does as it
 //! goes; its result alone goes to standard output.
@@ -13,10 +14,12 @@ mod demo;
 mod dist;
 mod drift;
 mod editors;
+mod leaks;
 mod peers;
 mod process;
 mod python;
 mod readme;
+mod silence;
 mod test;
 mod vscode;
 mod workspace;
@@ -46,6 +49,10 @@ enum Chore {
     Bench(bench::Options),
     /// Build the extension of VS Code, with the server inside
     Dist(dist::Options),
+    /// Write the README's table of the leaking programs that the tests run
+    Leaks,
+    /// Run applications that do not leak, under load, and print every finding: there may be no warning
+    Silence(silence::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +61,8 @@ fn main() -> ExitCode {
         Chore::Test(options) => test::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::Dist(options) => dist::run(&options),
+        Chore::Leaks => leaks::run(),
+        Chore::Silence(options) => silence::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

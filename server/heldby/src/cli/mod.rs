@@ -1,6 +1,7 @@
 //! The command line: what there is to call, and what its exit codes mean.
 
 mod agent;
+mod explain;
 mod lsp;
 mod progress;
 mod referrers;
@@ -42,6 +43,7 @@ Exit codes: 0 done, 1 warnings found with --fail-on warning, 2 could not.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Agent(agent::Arguments),
+    Explain(explain::Arguments),
     Lsp(lsp::Arguments),
     Report(report::Arguments),
     Referrers(referrers::Arguments),
@@ -56,6 +58,7 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Lsp(arguments) => lsp::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Referrers(arguments) => referrers::run(&arguments),
