@@ -50,6 +50,9 @@ mod tests {
     fn each_kind_has_a_line() {
         let text = list();
         assert_eq!(text.lines().count(), KINDS.len());
-        assert!(text.contains("default-argument     default argument\n"), "{text}");
+        assert!(
+            text.contains("default-argument     default argument\n"),
+            "{text}"
+        );
     }
 }
