@@ -175,6 +175,65 @@ fn code_actions_lead_to_the_holder_and_back() {
 }
 
 #[test]
+fn a_mechanical_mend_is_offered_as_an_edit() {
+    let views = "class Photo:\n    def __init__(self, data):\n        self.data = data\n\n\n\
+                 def upload(data, kept=[]):\n    kept.append(Photo(data))\n";
+    let gallery = Gallery::with(views, "");
+    let mended = views.replace(
+        "kept=[]):\n",
+        "kept=None):\n    if kept is None:\n        kept = []\n",
+    );
+    let mut versioned = capabilities();
+    versioned["workspace"]["workspaceEdit"] = json!({"documentChanges": true});
+    for capabilities in [capabilities(), versioned] {
+        let mut client = Client::start_with(
+            &[gallery.root()],
+            capabilities,
+            Value::Null,
+            Manner::default(),
+        );
+        let views = client.open(&gallery.views());
+        client.load(&gallery.dumps(3));
+        let diagnostics = client.diagnostics(&views, |diagnostics| diagnostics.len() == 2);
+        for diagnostic in &diagnostics {
+            let actions = actions(&mut client, &views, diagnostic);
+            let mend = &actions[0];
+            assert_eq!(
+                mend["title"],
+                "Make the default of `kept` anew in each call"
+            );
+            assert_eq!(mend["diagnostics"][0], *diagnostic);
+            let of_uri = &mend["edit"]["changes"][&views];
+            let of_version = &mend["edit"]["documentChanges"][0];
+            let edits = if of_uri.is_array() {
+                of_uri
+            } else {
+                assert_eq!(of_version["textDocument"]["version"], 1);
+                &of_version["edits"]
+            };
+            assert_eq!(applied(edits, &gallery), mended);
+        }
+        assert_eq!(client.shut_down(), 0);
+    }
+}
+
+/// The views after the edits, which lie within lines.
+fn applied(edits: &Value, gallery: &Gallery) -> String {
+    let text = std::fs::read_to_string(gallery.views()).unwrap();
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    for edit in edits.as_array().unwrap().iter().rev() {
+        let column = |end: &str| edit["range"][end]["character"].as_u64().unwrap() as usize;
+        let line = edit["range"]["start"]["line"].as_u64().unwrap() as usize;
+        assert_eq!(edit["range"]["end"]["line"], line);
+        lines[line].replace_range(
+            column("start")..column("end"),
+            edit["newText"].as_str().unwrap(),
+        );
+    }
+    lines.concat()
+}
+
+#[test]
 fn without_show_document_the_command_gives_the_place() {
     let gallery = Gallery::new();
     let mut old = capabilities();

@@ -26,9 +26,11 @@ pub const KINDS: [&str; 17] = [
 /// The page of a kind; `None` for a kind that is not known.
 pub fn explanation(kind: &str) -> Option<String> {
     let (meaning, cause, mend) = parts(kind)?;
+    let (before, after) = example(kind)?;
     let title = words::holder_kind(kind);
     Some(format!(
-        "# {kind}: {title}\n\n{meaning}\n\n## Why it happens\n\n{cause}\n\n## How it is usually mended\n\n{mend}\n"
+        "# {kind}: {title}\n\n{meaning}\n\n## Why it happens\n\n{cause}\n\n```python\n{before}```\n\n\
+         ## How it is usually mended\n\n{mend}\n\n```python\n{after}```\n"
     ))
 }
 
@@ -54,8 +56,7 @@ fn parts(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
         "default-argument" => (
             "A default value is made once, when the `def` runs, and all calls share it.",
             "`def log(line, seen=[])`: what one call appends, the next one finds.",
-            "Make the default `None` and create the container in the function.\n\n```python\ndef log(line, seen=None):\n    \
-             seen = [] if seen is None else seen\n```",
+            "Make the default `None` and create the container in the function. In an editor a quick fix does it.",
         ),
         "closure" => (
             "A function that was made in another one keeps the variables that it uses of it.",
@@ -71,7 +72,7 @@ fn parts(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
             "A caching decorator keeps each result, and each argument as its key.",
             "The cache has no bound, or its keys never repeat: `self`, a request, a time.",
             "Give it a `maxsize`; keep it off methods (use `functools.cached_property`, or cache on the instance); cache on keys \
-             that repeat.",
+             that repeat. In an editor a quick fix gives a bound, or keeps the result of a method on its instance.",
         ),
         "function-attribute" => (
             "An attribute set on a function lives as long as the function, mostly as long as the program.",
@@ -122,6 +123,83 @@ fn parts(kind: &str) -> Option<(&'static str, &'static str, &'static str)> {
     })
 }
 
+/// The same few lines that leak, and that do not.
+fn example(kind: &str) -> Option<(&'static str, &'static str)> {
+    Some(match kind {
+        "module-global" => (
+            "THUMBNAILS = {}\n\ndef thumbnail(image):\n    return THUMBNAILS.setdefault(image, shrink(image))\n",
+            "THUMBNAILS = weakref.WeakKeyDictionary()\n\ndef thumbnail(image):\n    return THUMBNAILS.setdefault(image, shrink(image))\n",
+        ),
+        "class-attribute" => (
+            "class Basket:\n    items = []\n\n    def put(self, item):\n        self.items.append(item)\n",
+            "class Basket:\n    def __init__(self):\n        self.items = []\n\n    def put(self, item):\n        self.items.append(item)\n",
+        ),
+        "instance-attribute" => (
+            "class Pool:\n    def open(self):\n        self.connections.append(connect())\n        return self.connections[-1]\n",
+            "class Pool:\n    def open(self):\n        connection = connect()\n        self.connections.append(connection)\n        \
+             connection.on_close(self.connections.remove)\n        return connection\n",
+        ),
+        "slot" => (
+            "class Session:\n    __slots__ = (\"requests\",)\n\n    def handle(self, request):\n        self.requests.append(request)\n",
+            "class Session:\n    __slots__ = (\"requests\",)  # a collections.deque(maxlen=10)\n\n    def handle(self, request):\n        \
+             self.requests.append(request)\n",
+        ),
+        "default-argument" => (
+            "def log(line, seen=[]):\n    seen.append(line)\n",
+            "def log(line, seen=None):\n    if seen is None:\n        seen = []\n    seen.append(line)\n",
+        ),
+        "closure" => (
+            "def show(image):\n    button.on_click(lambda: print(image.name))\n",
+            "def show(image):\n    name = image.name\n    button.on_click(lambda: print(name))\n",
+        ),
+        "local" => (
+            "def work(jobs):\n    done = []\n    while True:\n        done.append(jobs.get().run())\n",
+            "def work(jobs):\n    done = 0\n    while True:\n        jobs.get().run()\n        done += 1\n",
+        ),
+        "function-cache" => (
+            "class Shape:\n    @functools.lru_cache(maxsize=None)\n    def area(self):\n        return self.side ** 2\n",
+            "class Shape:\n    @functools.cached_property\n    def area(self):\n        return self.side ** 2\n",
+        ),
+        "function-attribute" => (
+            "def handle(request):\n    handle.seen.append(request)\n\nhandle.seen = []\n",
+            "def handle(request):\n    handle.count += 1\n\nhandle.count = 0\n",
+        ),
+        "thread-local" => (
+            "def handle(request):\n    local.request = request\n    respond()\n",
+            "def handle(request):\n    local.request = request\n    try:\n        respond()\n    finally:\n        del local.request\n",
+        ),
+        "context-variable" => (
+            "async def handle(request):\n    current.set(request)\n    await respond()\n",
+            "async def handle(request):\n    token = current.set(request)\n    try:\n        await respond()\n    finally:\n        current.reset(token)\n",
+        ),
+        "generator-frame" => (
+            "rows = read_rows(path)\nfirst = next(rows)\nOPEN.append(rows)\n",
+            "with contextlib.closing(read_rows(path)) as rows:\n    first = next(rows)\n",
+        ),
+        "coroutine-frame" => (
+            "async def answer(request):\n    await request.ready.wait()\n",
+            "async def answer(request):\n    async with asyncio.timeout(30):\n        await request.ready.wait()\n",
+        ),
+        "exception-traceback" => (
+            "except OSError as error:\n    failures.append(error)\n",
+            "except OSError as error:\n    failures.append(str(error))\n",
+        ),
+        "reference-cycle" => (
+            "gc.disable()\n\nclass Node:\n    def add(self, child):\n        child.parent = self\n        self.children.append(child)\n",
+            "class Node:\n    def add(self, child):\n        child.parent = weakref.ref(self)\n        self.children.append(child)\n",
+        ),
+        "weakref-callback" => (
+            "weakref.finalize(image, image.close)\n",
+            "weakref.finalize(image, os.close, image.descriptor)\n",
+        ),
+        "native" => (
+            "def work(job):\n    atexit.register(job.close)\n    job.run()\n",
+            "def work(job):\n    try:\n        job.run()\n    finally:\n        job.close()\n",
+        ),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +210,7 @@ mod tests {
             let page = explanation(kind).unwrap_or_default();
             assert!(page.starts_with(&format!("# {kind}: ")), "{kind}");
             assert!(page.contains("## How it is usually mended"), "{kind}");
+            assert_eq!(page.matches("```python\n").count(), 2, "{kind}");
         }
         assert_eq!(explanation("colour"), None);
     }

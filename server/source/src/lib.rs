@@ -49,6 +49,7 @@ mod imports;
 mod inserts;
 mod keepers;
 mod limits;
+mod mend;
 mod pairs;
 mod partners;
 mod placement;
@@ -66,6 +67,7 @@ use std::sync::Arc;
 
 pub use anchors::Anchors;
 pub use drift::{Anchored, Drift};
+pub use mend::{Edit, Mend, Mendable};
 pub use placement::{LineMap, Placed, line_crc, place};
 pub use sources::{Problem, Sources};
 pub use text::decode_source;
@@ -74,6 +76,12 @@ pub use text::decode_source;
 /// name at the offset, an item. Its range in bytes.
 pub fn expression_at(text: &str, offset: u32) -> Option<(u32, u32)> {
     python::expression_at(text, offset)
+}
+
+/// The mend of what leaks at a byte offset of a Python text, if there is one that is mechanical and safe: the default value of a
+/// parameter, or the decorator that caches.
+pub fn mend(text: &str, mendable: Mendable, offset: u32) -> Option<Mend> {
+    python::mend(text, mendable, offset)
 }
 
 /// Gives the text of the program's files. The command line reads the disk; an editor lays its open documents over it.

@@ -25,6 +25,8 @@ pub(crate) struct Abilities {
     pub(crate) code_description: bool,
     pub(crate) diagnostic_data: bool,
     pub(crate) code_action_literals: bool,
+    /// Changes of a document may name the version that they are for.
+    pub(crate) document_changes: bool,
     pub(crate) inlay_refresh: bool,
     pub(crate) lens_refresh: bool,
     /// It shows `heldby:` documents by itself.
@@ -80,6 +82,10 @@ impl Abilities {
             code_action_literals: text
                 .and_then(|text| text.code_action.as_ref())
                 .is_some_and(|action| action.code_action_literal_support.is_some()),
+            document_changes: workspace
+                .and_then(|workspace| workspace.workspace_edit.as_ref())
+                .and_then(|edit| edit.document_changes)
+                .unwrap_or(false),
             inlay_refresh: workspace
                 .and_then(|workspace| workspace.inlay_hint.as_ref())
                 .and_then(|hint| hint.refresh_support)

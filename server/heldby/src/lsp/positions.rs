@@ -142,6 +142,25 @@ impl Lines {
         }
     }
 
+    /// The range of bytes of the text, on the borders of characters.
+    pub(crate) fn range(&self, bytes: std::ops::Range<usize>, encoding: Encoding) -> Range {
+        let position = |at: usize| {
+            let line = self.starts.partition_point(|start| *start <= at).max(1) - 1;
+            let before = self
+                .starts
+                .get(line)
+                .and_then(|start| self.text.get(*start..at));
+            Position {
+                line: u32::try_from(line).unwrap_or(u32::MAX),
+                character: encoding.length(before.unwrap_or_default()),
+            }
+        };
+        Range {
+            start: position(bytes.start),
+            end: position(bytes.end),
+        }
+    }
+
     fn position(&self, line: u32, column: u32, encoding: Encoding) -> Position {
         let line = line.saturating_sub(1);
         let text = self.line(line as usize).unwrap_or_default();

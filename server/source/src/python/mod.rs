@@ -4,6 +4,7 @@ mod expression;
 mod headers;
 mod lower;
 mod lower_expressions;
+mod mends;
 mod nesting;
 mod outline;
 mod tree;
@@ -57,6 +58,24 @@ pub(crate) fn expression_at(text: &str, offset: u32) -> Option<(u32, u32)> {
         let parsed =
             ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
         expression::expression_at(parsed.suite(), offset)
+    })
+    .ok()
+    .flatten()
+}
+
+/// The mend for what leaks at a byte offset; none where the text is broken.
+pub(crate) fn mend(text: &str, mendable: crate::Mendable, offset: u32) -> Option<crate::Mend> {
+    nesting::with_room_for(text, || {
+        let parsed =
+            ruff_python_parser::parse_unchecked_source(text, ruff_python_ast::PySourceType::Python);
+        if !parsed.errors().is_empty() {
+            return None;
+        }
+        let suite = parsed.suite();
+        match mendable {
+            crate::Mendable::DefaultArgument => mends::default_argument(suite, text, offset),
+            crate::Mendable::FunctionCache => mends::function_cache(suite, text, offset),
+        }
     })
     .ok()
     .flatten()

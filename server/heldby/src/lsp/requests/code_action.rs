@@ -1,9 +1,14 @@
-//! `textDocument/codeAction`: from a diagnostic to the holder, to the line that stores, to the referrers; and a way to silence it.
+//! `textDocument/codeAction`: from a diagnostic to the holder, to the line that stores, to the referrers; a mend where that is
+//! mechanical; and a way to silence it.
 
+use std::collections::HashMap;
+
+use heldby_source::{Mend, Mendable};
 use serde_json::json;
 use tower_lsp::ls_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, CodeActionResponse, Command,
-    Diagnostic, NumberOrString,
+    Diagnostic, DocumentChanges, NumberOrString, OneOf, OptionalVersionedTextDocumentIdentifier,
+    TextDocumentEdit, TextEdit, Uri, WorkspaceEdit,
 };
 
 use super::{Moment, touch};
@@ -34,6 +39,7 @@ pub(crate) fn code_action(
     let literals = session.abilities().code_action_literals;
     let mut actions: Vec<CodeActionOrCommand> = Vec::new();
     let mut told: Vec<(&str, String)> = Vec::new();
+    let mut mended: Vec<&str> = Vec::new();
     let mut sites = moment.drawn_in(&params.text_document.uri);
     sites.retain(|site| touch(site.located.range, params.range));
     sites.sort_by_key(|site| site.part == Part::Definition);
@@ -43,8 +49,22 @@ pub(crate) fn code_action(
             .diagnostics
             .iter()
             .find(|diagnostic| is_of(diagnostic, site));
+        let finding = site.shown.finding.id.as_str();
+        if literals
+            && !mended.contains(&finding)
+            && let Some(mend) = mend_of(&moment, site, &params.text_document.uri)
+        {
+            mended.push(finding);
+            actions.push(CodeActionOrCommand::CodeAction(CodeAction {
+                edit: Some(as_edit(&moment, &params.text_document.uri, &mend)),
+                title: mend.title,
+                kind: Some(CodeActionKind::QUICKFIX),
+                diagnostics: diagnostic.map(|diagnostic| vec![diagnostic.clone()]),
+                ..CodeAction::default()
+            }));
+        }
         for command in commands_at(&moment, site) {
-            let key = (site.shown.finding.id.as_str(), command.title.clone());
+            let key = (finding, command.title.clone());
             if told.contains(&key) {
                 continue;
             }
@@ -64,6 +84,60 @@ pub(crate) fn code_action(
         }
     }
     Some(actions)
+}
+
+/// What mends a finding, where its holder is defined in the document that is asked about.
+fn mend_of(moment: &Moment<'_>, site: &Drawn<'_>, uri: &Uri) -> Option<Mend> {
+    let holder = &site.shown.finding.holder;
+    let mendable = match holder.kind {
+        "default-argument" => Mendable::DefaultArgument,
+        "function-cache" => Mendable::FunctionCache,
+        _ => return None,
+    };
+    let definition = moment.locate(holder.definition.as_ref()?)?;
+    if definition.uri != *uri {
+        return None;
+    }
+    let lines = &moment.document(uri)?.text.lines;
+    let offset = lines.offset(definition.range.start, moment.session.documents.encoding());
+    // The mark of a decorator stands before it, the expression begins behind the `@`.
+    let behind_mark = usize::from(lines.text()[offset..].starts_with('@'));
+    heldby_source::mend(
+        lines.text(),
+        mendable,
+        u32::try_from(offset + behind_mark).ok()?,
+    )
+}
+
+/// The change of the document as the client takes it.
+fn as_edit(moment: &Moment<'_>, uri: &Uri, mend: &Mend) -> WorkspaceEdit {
+    let Some(document) = moment.document(uri) else {
+        return WorkspaceEdit::default();
+    };
+    let encoding = moment.session.documents.encoding();
+    let edits = mend.edits.iter().map(|edit| TextEdit {
+        range: document
+            .text
+            .lines
+            .range(edit.start as usize..edit.end as usize, encoding),
+        new_text: edit.text.clone(),
+    });
+    if moment.session.abilities().document_changes {
+        return WorkspaceEdit {
+            document_changes: Some(DocumentChanges::Edits(vec![TextDocumentEdit {
+                text_document: OptionalVersionedTextDocumentIdentifier {
+                    uri: uri.clone(),
+                    version: Some(document.version),
+                },
+                edits: edits.map(OneOf::Left).collect(),
+            }])),
+            ..WorkspaceEdit::default()
+        };
+    }
+    WorkspaceEdit {
+        changes: Some(HashMap::from([(uri.clone(), edits.collect())])),
+        ..WorkspaceEdit::default()
+    }
 }
 
 fn is_of(diagnostic: &Diagnostic, site: &Drawn<'_>) -> bool {
