@@ -11,7 +11,7 @@ use crate::process;
 use crate::python;
 use crate::workspace::{self, Profile};
 
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Options {
     /// Only the applications whose names contain one of these
     #[arg(value_name = "APPLICATION")]

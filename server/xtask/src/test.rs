@@ -15,6 +15,7 @@ use crate::debug_sessions;
 use crate::editors;
 use crate::process;
 use crate::python::{self, Interpreter};
+use crate::silence;
 use crate::vscode;
 use crate::workspace;
 
@@ -150,6 +151,9 @@ fn steps(all: bool) -> Vec<Step> {
                 demo(Some(&oldest))
             }));
         }
+        steps.push(step("silence", || {
+            silence::run(&silence::Options::default())
+        }));
         steps.push(step("release build", build_release));
     }
     steps
