@@ -66,6 +66,8 @@ programs! {
     context_variable_default
     context_variables_made_each_time
     coroutine_frame
+    cycle_with_collector
+    cycle_without_collector
     dataclass_field
     declared_model
     decorated_in_a_function

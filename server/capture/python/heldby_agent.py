@@ -141,6 +141,7 @@ def dump(path, wait=True, keys=True, compress=False):
     with _lock:
         _owner = threading.get_ident()
         was_enabled = gc.isenabled()
+        collects = was_enabled and gc.get_threshold()[0] > 0
         gc.disable()
         try:
             # Before anything else is made: what is made later cannot be in it.
@@ -149,7 +150,7 @@ def dump(path, wait=True, keys=True, compress=False):
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
                 with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-                    capture = _Capture(_Sections(file, compress), keys)
+                    capture = _Capture(_Sections(file, compress), keys, collects)
                     capture.run(tracked)
                     del tracked
                     if was_enabled:
@@ -262,9 +263,10 @@ def _ids(objects):
 class _Capture:
     """One walk over the heap, level by level, each level grouped by type."""
 
-    def __init__(self, sections, keys):
+    def __init__(self, sections, keys, collects):
         self.out = sections
         self.keys = keys
+        self.collects = collects
         self.taken_at = time.time_ns()
         self.own = _own_ids()
         self.own.update(map(id, (self, self.__dict__, sections, sections.__dict__, sections.file)))
@@ -289,7 +291,7 @@ class _Capture:
     def run(self, level):
         """Writes the heap. `level` is the list of all tracked objects; it is emptied."""
         out = self.out
-        out.json(b"HEAD", _about_this_process(self.taken_at, self.keys))
+        out.json(b"HEAD", _about_this_process(self.taken_at, self.keys, self.collects))
         if gc.get_freeze_count():
             self.notes.append("%d objects are frozen (gc.freeze): only those that others reference are in the dump" % gc.get_freeze_count())
         frames, self.threads = self._frames()
@@ -1955,7 +1957,7 @@ def _process_start():
         return None
 
 
-def _about_this_process(taken_at, keys):
+def _about_this_process(taken_at, keys, collects):
     library = [folder for folder in _library_folders() if folder not in _standard_library()]
     return {
         "runtime": sys.implementation.name,
@@ -1973,7 +1975,7 @@ def _about_this_process(taken_at, keys):
         "pointer_bytes": struct.calcsize("P"),
         "agent": AGENT,
         "keys": bool(keys),
-        "garbage_collector": {"enabled": gc.isenabled(), "frozen": gc.get_freeze_count()},
+        "garbage_collector": {"enabled": collects, "frozen": gc.get_freeze_count()},
     }
 
 

@@ -44,6 +44,8 @@ pub struct Header {
     pub standard_library: Vec<String>,
     /// Folders of installed packages.
     pub library_folders: Vec<String>,
+    /// The program keeps the garbage collector from running: what is garbage stays.
+    pub collector_is_off: bool,
     /// Counts of what the capture could not undo, by name.
     pub side_effects: Vec<(String, u64)>,
     /// What the agent could not see, and why.
@@ -77,6 +79,8 @@ impl Header {
                 .map(str::to_owned)
                 .collect()
         };
+        let collector = members.get("garbage_collector");
+        let is_collecting = collector.and_then(|collector| collector.get("enabled")?.as_bool());
         let side_effects = members.get("side_effects").and_then(Value::as_object);
         Self {
             runtime: text("runtime"),
@@ -93,6 +97,7 @@ impl Header {
             prefixes: texts("prefixes"),
             standard_library: texts("standard_library"),
             library_folders: texts("library_folders"),
+            collector_is_off: is_collecting == Some(false),
             side_effects: side_effects
                 .into_iter()
                 .flatten()

@@ -108,7 +108,7 @@ impl Join<'_> {
         let growth = match holding.how {
             How::Items { depth } => heldby_source::Growth::Items { depth },
             How::CalledBack => heldby_source::Growth::Items { depth: 1 },
-            How::Bound => heldby_source::Growth::Bound,
+            How::Bound | How::Cycle => heldby_source::Growth::Bound,
             How::Set => heldby_source::Growth::Set,
             How::Raised => heldby_source::Growth::Raised,
         };
@@ -139,6 +139,7 @@ impl Join<'_> {
             let kind = match holding.how {
                 How::Raised if at == holding.holder => "exception-traceback",
                 How::Set if at == holding.holder => BindingKind::ContextVariable.word(),
+                How::Cycle if at == holding.holder => "reference-cycle",
                 How::CalledBack if at == holding.holder => "weakref-callback",
                 _ => binding.kind.word(),
             };

@@ -267,7 +267,13 @@ impl Series {
             // It stands for the one before it: nobody knows what the program did in between.
             earlier.pop();
         }
-        holdings_of(&newest.heap, &newest.analysis, &earlier, territories)
+        holdings_of(
+            &newest.heap,
+            &newest.analysis,
+            &earlier,
+            territories,
+            newest.header.collector_is_off,
+        )
     }
 
     /// The findings, best first, with their sites in the texts that `files` gives. Empty before a dump was read.

@@ -2,6 +2,7 @@
 
 use heldby_heap::{Cancel, Cancelled, Heap};
 
+use crate::cycles::Garbage;
 use crate::{Chains, Dominators, PatternCounts, Patterns};
 
 /// Dominators, chains and access paths of one heap.
@@ -13,6 +14,8 @@ pub struct Analysis {
     pub chains: Chains,
     /// Access paths.
     pub patterns: Patterns,
+    /// What no root reaches.
+    pub(crate) garbage: Garbage,
 }
 
 impl Analysis {
@@ -28,11 +31,12 @@ impl Analysis {
             dominators,
             chains,
             patterns,
+            garbage: Garbage::of(heap),
         })
     }
 
     /// What later dumps of the process are compared with.
     pub fn counts(&self) -> PatternCounts {
-        PatternCounts::of(&self.patterns)
+        PatternCounts::of(&self.patterns, &self.garbage)
     }
 }

@@ -1,6 +1,6 @@
 //! The named bindings on a referrer chain: which names of the program hold.
 
-use heldby_heap::{Heap, ObjectId, ReferenceKind, StringId};
+use heldby_heap::{Heap, Label, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
 use crate::known::TABLE_OF_MODULES;
@@ -118,17 +118,23 @@ pub(crate) struct Link {
     pub(crate) name: StringId,
 }
 
+impl Link {
+    pub(crate) fn new(object: ObjectId, referrer: ObjectId, label: Label) -> Self {
+        Self {
+            object,
+            referrer,
+            kind: label.kind(),
+            name: StringId(label.value()),
+        }
+    }
+}
+
 /// The links from `object` up to the root.
 pub(crate) fn links(chains: &Chains, object: ObjectId) -> Vec<Link> {
     let mut links = Vec::new();
     let mut object = object;
     while let Some((referrer, label)) = chains.referrer(object) {
-        links.push(Link {
-            object,
-            referrer,
-            kind: label.kind(),
-            name: StringId(label.value()),
-        });
+        links.push(Link::new(object, referrer, label));
         object = referrer;
     }
     links

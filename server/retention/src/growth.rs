@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::cycles::Garbage;
 use crate::{Pattern, PatternId, Patterns};
 
 /// Names an access path across the dumps of a series.
@@ -23,13 +24,11 @@ pub struct PatternCounts(FxHashMap<PatternKey, Counts>);
 
 impl PatternCounts {
     /// The counts of one dump.
-    pub fn of(patterns: &Patterns) -> Self {
-        Self(
-            patterns
-                .iter()
-                .map(|(_, pattern)| (PatternKey(pattern.identity), Counts::of(pattern)))
-                .collect(),
-        )
+    pub(crate) fn of(patterns: &Patterns, garbage: &Garbage) -> Self {
+        let of_paths = patterns
+            .iter()
+            .map(|(_, pattern)| (PatternKey(pattern.identity), Counts::of(pattern)));
+        Self(of_paths.chain(garbage.counts()).collect())
     }
 }
 
@@ -89,12 +88,16 @@ impl<'a> Growth<'a> {
 
     /// Counts at the path in each dump, oldest first.
     pub(crate) fn series(&self, pattern: &Pattern) -> Vec<Counts> {
-        let key = PatternKey(pattern.identity);
+        self.series_of(PatternKey(pattern.identity), Counts::of(pattern))
+    }
+
+    /// The counts of one name in each dump, the last one's being given.
+    pub(crate) fn series_of(&self, key: PatternKey, last: Counts) -> Vec<Counts> {
         let earlier = self
             .earlier
             .iter()
             .map(|dump| dump.0.get(&key).copied().unwrap_or_default());
-        earlier.chain([Counts::of(pattern)]).collect()
+        earlier.chain([last]).collect()
     }
 
     fn rises(&self, pattern: &Pattern, least: u64, number: impl Fn(&Counts) -> u64) -> bool {

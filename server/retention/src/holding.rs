@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::binding::{
     Link, binding_at, context_variable_of, links, module_file, named_function, table_of_modules,
 };
+use crate::cycles::GarbageType;
 use crate::growth::{Counts, Growth, Rise, flattens};
 use crate::known::{
     CARRIERS, EMPTY_SHELLS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING,
@@ -13,8 +14,8 @@ use crate::known::{
 };
 use crate::written::Writer;
 use crate::{
-    Analysis, BindingKind, NamedBinding, Pattern, PatternCounts, PatternId, Step, Territories,
-    Territory,
+    Analysis, BindingKind, NamedBinding, Pattern, PatternCounts, PatternId, PatternKey, Step,
+    Territories, Territory,
 };
 
 /// One reference of a chain, as it is shown.
@@ -42,6 +43,8 @@ pub enum How {
     CalledBack,
     /// On the traceback of the exception that the name is bound to.
     Raised,
+    /// In a reference cycle that nothing reaches, where nothing collects.
+    Cycle,
 }
 
 /// What one access path holds.
@@ -106,12 +109,14 @@ const LEAST_GAIN_BYTES: u64 = 512;
 
 /// What the last dump of a series holds. `earlier`: the counts of the dumps before it, oldest first.
 ///
-/// With three dumps or more: what rose in every interval. With fewer: what rose, and what retains most.
+/// With three dumps or more: what rose in every interval. With fewer: what rose, and what retains most. `collector_is_off`: what is
+/// garbage stays, and rises like everything else.
 pub fn holdings(
     heap: &Heap,
     analysis: &Analysis,
     earlier: &[PatternCounts],
     territories: &Territories,
+    collector_is_off: bool,
 ) -> Vec<Holding> {
     let growth = Growth::new(&analysis.patterns, earlier);
     let context = Context {
@@ -148,6 +153,9 @@ pub fn holdings(
         holdings = bookkeeping;
     }
     context.bring_together(&mut holdings);
+    if collector_is_off && earlier.len() + 1 >= DUMPS_THAT_PROVE {
+        holdings.extend(context.cycles());
+    }
     if earlier.len() + 1 < DUMPS_THAT_PROVE {
         let told: FxHashSet<u64> = holdings.iter().map(|holding| holding.identity).collect();
         let largest = context
@@ -513,6 +521,87 @@ impl Context<'_> {
             together_with: Vec::new(),
             grows_by_entries: rise == Some(Rise::Entries),
             keys_hold_instances: self.keys_hold_instances(&chain),
+            bindings,
+        })
+    }
+
+    /// The cycles that only the collector would free, and which grow.
+    fn cycles(&self) -> Vec<Holding> {
+        let mut found = Vec::new();
+        let mut told: FxHashSet<u32> = FxHashSet::default();
+        for of_type in self.analysis.garbage.types() {
+            let key = PatternKey(of_type.identity);
+            let series = self.growth.series_of(key, of_type.counts());
+            let rises = series.windows(2).all(|pair| pair[0].count < pair[1].count);
+            if !rises || told.contains(&of_type.type_index) {
+                continue;
+            }
+            let Some(cycle) = of_type.cycle(self.heap) else {
+                continue;
+            };
+            let type_of = |object: ObjectId| self.heap.type_index(object);
+            if let Some(holding) = self.cycle(of_type, &cycle, &series)
+                && !holding.gained_little()
+            {
+                told.extend(cycle.iter().map(|link| type_of(link.object)));
+                found.push(holding);
+            }
+            if found.len() == LARGEST {
+                break;
+            }
+        }
+        found
+    }
+
+    /// `None` where no name of the user's or a library's closes the cycle.
+    fn cycle(&self, of_type: &GarbageType, cycle: &[Link], series: &[Counts]) -> Option<Holding> {
+        let mut bindings: Vec<NamedBinding> = Vec::new();
+        for at in 0..cycle.len() {
+            if let Some(mut binding) = binding_at(self.heap, cycle, at) {
+                let owner = self.heap.type_name(self.heap.type_index(binding.owner));
+                let word = match binding.kind {
+                    BindingKind::Closure => "<closure>.",
+                    BindingKind::Local
+                    | BindingKind::GeneratorFrame
+                    | BindingKind::CoroutineFrame => "<local>.",
+                    _ => "",
+                };
+                binding.path = format!("<cycle of {owner}>.{word}{}", binding.name);
+                bindings.push(binding);
+            }
+        }
+        bindings.retain(|binding| self.territory(binding) != Territory::StandardLibrary);
+        // Of what there is most refers back: to one parent from many children.
+        let number = |binding: &NamedBinding| {
+            let type_index = self.heap.type_index(binding.owner);
+            let mut types = self.analysis.garbage.types();
+            types
+                .find(|of_type| of_type.type_index == type_index)
+                .map_or(0, |of_type| of_type.count)
+        };
+        let holder =
+            (0..bindings.len()).max_by_key(|&at| (number(&bindings[at]), std::cmp::Reverse(at)))?;
+        let sample = cycle.first()?.object;
+        let counts: Vec<u64> = series.iter().map(|counts| counts.count).collect();
+        Some(Holding {
+            identity: of_type.identity,
+            access_path: bindings[holder].path.clone(),
+            holder,
+            how: How::Cycle,
+            held_type: self.heap.type_name(of_type.type_index),
+            held_count: of_type.count,
+            held_names: self.held_names(sample),
+            rises: true,
+            flattens: flattens(&counts),
+            counts,
+            retained_bytes: series.iter().map(|counts| counts.retained_bytes).collect(),
+            chain: self.writer.hops(cycle),
+            territory: self.territory(&bindings[holder]),
+            holds_foreign: true,
+            together_with: Vec::new(),
+            keys_hold_instances: false,
+            grows_by_entries: false,
+            is_empty_shells: false,
             bindings,
         })
     }

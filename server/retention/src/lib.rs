@@ -9,12 +9,13 @@
 //! 4. [`holdings`]: access paths compared across the series; what grows, topmost first, with its named bindings.
 //!
 //! Whole-heap passes: four for dominators (predecessors counted and filled, semidominators, sizes), one for chains, one for
-//! patterns.
+//! patterns; three over what is garbage.
 
 mod access_path;
 mod analysis;
 mod binding;
 mod chains;
+mod cycles;
 mod dominators;
 mod growth;
 mod holding;

@@ -68,6 +68,15 @@ pub fn objects_at(heap: &Heap, path: &str) -> Result<Vec<ObjectId>, PathError> {
                 is_namespace: true,
             })
             .collect();
+    } else if let Some(inner) = path.strip_prefix("<cycle of ") {
+        let (type_name, rest) = split_at_closing(inner)?;
+        parts = parsed(rest)?;
+        written = format!("<cycle of {type_name}>");
+        places = (heap.reachable_len()..heap.len())
+            .map(|index| ObjectId::new(index as u32))
+            .filter(|object| heap.type_name(heap.type_index(*object)) == type_name)
+            .map(Place::of)
+            .collect();
     } else if let Some(rest) = path.strip_prefix("<native>") {
         parts = parsed(rest)?;
         written = "<native>".to_owned();

@@ -23,7 +23,7 @@ fn series(text: &str, numbers: &[u64]) -> Vec<Holding> {
         let heap = heap_text::heap(&text.replace("NNN", &number.to_string()));
         let analysis = Analysis::of(&heap, &Cancel::new()).expect("nobody cancels");
         if index + 1 == numbers.len() {
-            found = holdings(&heap, &analysis, &earlier, &territories);
+            found = holdings(&heap, &analysis, &earlier, &territories, false);
         }
         earlier.push(analysis.counts());
     }
