@@ -45,6 +45,19 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await workbench.screenshot("view");
 
   await workbench.goToLine(store.line, 12);
+  await workbench.run("heldby: Peek Holders and Stores");
+  const peeked = workbench.page.locator(".peekview-widget", { hasText: path.basename(truth.holder.file) });
+  await peeked.first().waitFor();
+  await workbench.screenshot("peek");
+  await workbench.page.keyboard.press("Escape");
+  await peeked.first().waitFor({ state: "hidden" });
+
+  await workbench.quickFix("Show referrers");
+  await until("the referrers name the holder", async () =>
+    (await workbench.references().allInnerTexts()).some((row) => row.includes("_active")),
+  );
+  await workbench.openFile(store.file);
+  await workbench.goToLine(store.line, 12);
   await workbench.quickFix("Go to holder");
   await until("the cursor is on the definition", async () => (await workbench.cursor()).line === truth.holder.line);
   await workbench.screenshot("holder");

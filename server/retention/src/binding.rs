@@ -257,7 +257,8 @@ pub(crate) fn is_context(heap: &Heap, object: ObjectId) -> bool {
 pub(crate) fn is_type_of_contexts(heap: &Heap, type_index: u32) -> bool {
     let row = heap.names().types.get(type_index as usize);
     row.is_some_and(|row| {
-        heap.text(row.qualname) == "Context" && heap.text(row.module) == "_contextvars"
+        heap.text(row.qualname) == "Context"
+            && matches!(heap.text(row.module), "_contextvars" | "builtins")
     })
 }
 

@@ -97,6 +97,10 @@ impl GarbageType {
         }
     }
 
+    pub(crate) fn some_object(&self) -> ObjectId {
+        self.some.first().copied().unwrap_or(ObjectId::ROOT)
+    }
+
     /// A shortest cycle through one of the objects, from the object's referrer on back to the object itself.
     pub(crate) fn cycle(&self, heap: &Heap) -> Option<Vec<Link>> {
         self.some.iter().find_map(|&object| cycle(heap, object))

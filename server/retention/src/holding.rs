@@ -9,8 +9,8 @@ use crate::binding::{
 use crate::cycles::GarbageType;
 use crate::growth::{Counts, Growth, Rise, flattens};
 use crate::known::{
-    CARRIERS, EMPTY_SHELLS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING,
-    RUNNING_THREADS, TABLE_OF_MODULES, TOOLS,
+    CARRIERS, CONTEXTS, EMPTY_SHELLS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING,
+    MODULE_BOOKKEEPING, RUNNING_THREADS, TABLE_OF_MODULES, TOOLS, WRITERS,
 };
 use crate::written::Writer;
 use crate::{
@@ -217,7 +217,7 @@ fn drop_what_others_tell(holdings: &mut Vec<Holding>) {
     });
     let of_contexts = holdings
         .iter()
-        .any(|holding| holding.held_type == "_contextvars.Context");
+        .any(|holding| CONTEXTS.contains(&holding.held_type.as_str()));
     holdings.retain(|holding| {
         let runs =
             holding.bindings.is_empty() && matches!(holding.held_type.as_str(), "frame" | "method");
@@ -269,6 +269,10 @@ impl Holding {
             innermost.is_some_and(|innermost| known.iter().any(|known| is_known(innermost, known)))
         };
         if innermost_is_in(KEPT_BY_DESIGN) {
+            return Worth::Nothing;
+        }
+        let is_writer = |binding: &NamedBinding| WRITERS.contains(&binding.type_name.as_str());
+        if self.bindings.first().is_some_and(is_writer) {
             return Worth::Nothing;
         }
         let kept_for_the_asking = innermost_is_in(KEPT_FOR_THE_ASKING);
@@ -529,7 +533,11 @@ impl Context<'_> {
     fn cycles(&self) -> Vec<Holding> {
         let mut found = Vec::new();
         let mut told: FxHashSet<u32> = FxHashSet::default();
-        for of_type in self.analysis.garbage.types() {
+        // What has a class of the program's is told as that, not as the dictionaries in it.
+        let is_own = |of_type: &&GarbageType| self.is_of_standard_library(of_type.some_object());
+        let mut types: Vec<&GarbageType> = self.analysis.garbage.types().collect();
+        types.sort_by_key(is_own);
+        for of_type in types {
             let key = PatternKey(of_type.identity);
             let series = self.growth.series_of(key, of_type.counts());
             let rises = series.windows(2).all(|pair| pair[0].count < pair[1].count);
@@ -638,7 +646,10 @@ impl Context<'_> {
             return Vec::new();
         }
         // `document.version.before`: the list begins with what has the same type under another name.
-        let head = pattern.parent;
+        let head = match patterns.get(pattern.parent) {
+            namespace if namespace.step == Step::Through => namespace.parent,
+            _ => pattern.parent,
+        };
         if patterns.get(head).first_type == own.first_type && head != PatternId::ROOT {
             vec![first, head]
         } else {

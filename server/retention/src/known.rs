@@ -71,10 +71,18 @@ pub(crate) const NAMESPACES: &[&str] = &[
 /// reference until its container is tidied, a timer that was cancelled until its time comes.
 pub(crate) const EMPTY_SHELLS: &[&str] = &[
     "weakref.ReferenceType",
+    "weakref",
     "weakref.KeyedRef",
     "asyncio.events.TimerHandle",
     "asyncio.events.Handle",
 ];
+
+/// Types of the standard library's whose lists of texts wait to be written: a few kilobytes at most.
+pub(crate) const WRITERS: &[&str] = &["_io.TextIOWrapper"];
+
+/// What contexts and their variables are called; before Python 3.9 without their module.
+pub(crate) const CONTEXTS: [&str; 2] = ["_contextvars.Context", "Context"];
+pub(crate) const CONTEXT_VARIABLES: [&str; 2] = ["_contextvars.ContextVar", "ContextVar"];
 
 /// Types that stand between a container and what was put into it: the entry of a bounded `lru_cache`, and the key that a
 /// cache makes of several arguments.

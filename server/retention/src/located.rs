@@ -3,6 +3,7 @@
 use heldby_heap::{Heap, ObjectId, Reference, ReferenceKind, RootKind, StringId};
 
 use crate::access_path::without_locals;
+use crate::known::CONTEXT_VARIABLES;
 use rustc_hash::FxHashSet;
 
 use crate::binding::{
@@ -322,7 +323,8 @@ fn values_of_contexts(heap: &Heap, object: ObjectId) -> Vec<Place> {
             }
             if is_inside_context(heap, target) {
                 inside.push(target);
-            } else if heap.type_name(heap.type_index(target)) != "_contextvars.ContextVar" {
+            } else if !CONTEXT_VARIABLES.contains(&heap.type_name(heap.type_index(target)).as_str())
+            {
                 values.push(Place::of(target));
             }
         }

@@ -138,6 +138,20 @@ const tests = {
     await until("the warning is there again", () => warnings().length === 1);
   },
 
+  "snapshots are taken at an interval, as long as the program is debugged": async () => {
+    const settings = vscode.workspace.getConfiguration("heldby.snapshots");
+    const before = dumps().length;
+    await settings.update("every", 1, vscode.ConfigurationTarget.Workspace);
+    await until("there are two dumps that nobody asked for", () => dumps().length >= before + 2);
+    await vscode.debug.stopDebugging();
+    await until("nothing is debugged", () => vscode.debug.activeDebugSession === undefined);
+    // One that was begun may still come.
+    await sleep(1000);
+    const last = dumps().length;
+    await sleep(2500);
+    assert.equal(dumps().length, last);
+    await settings.update("every", undefined, vscode.ConfigurationTarget.Workspace);
+  },
 };
 
 exports.run = async () => {
