@@ -111,6 +111,31 @@ print(json.dumps([first, before, after]))
 """ % AGENT
 
 
+AWAITING = """
+import asyncio, gc, os, sys
+sys.path.insert(0, %r)
+import heldby_agent
+
+loop = asyncio.new_event_loop()
+TASKS = []
+
+async def answer():
+    return object()
+
+async def handle():
+    TASKS.append(loop.create_task(answer()))
+    await TASKS[-1]
+
+for _ in range(3):
+    for _ in range(4):
+        loop.run_until_complete(handle())
+    gc.collect()
+    heldby_agent.dump(os.path.join(sys.argv[1], "a.heldby"))
+    heldby_agent.why(TASKS)
+gc.collect()
+""" % AGENT
+
+
 class LeavesNothing(unittest.TestCase):
     maxDiff = None
 
@@ -130,6 +155,14 @@ class LeavesNothing(unittest.TestCase):
             first.pop(name)
             before.pop(name, None)
         self.assertEqual(first, before)
+
+    def test_what_was_freed_stays_freed(self):
+        """Some versions' `_asyncio` gives the collector its list of freed iterators: handed out, they are freed again, and a collection
+        never ends. A program that awaits has some."""
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([sys.executable, "-c", AWAITING, folder], stderr=subprocess.PIPE, stdout=subprocess.PIPE, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr.decode()[-2000:])
+        self.assertIn("__main__.TASKS", done.stdout.decode())
 
 
 if __name__ == "__main__":

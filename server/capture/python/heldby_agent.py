@@ -95,6 +95,9 @@ _flags_of = type.__dict__["__flags__"].__get__
 _bases_of = type.__dict__["__bases__"].__get__
 _dictoffset_of = type.__dict__["__dictoffset__"].__get__
 _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
+# In these versions `_asyncio` gives the collector its list of freed objects, too: whoever is handed them frees them again, and every
+# collection after that goes round in a circle (https://github.com/python/cpython/issues/122695).
+MODULES_LIST_DEAD_OBJECTS = (3, 12) <= sys.version_info[:3] < (3, 12, 6)
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
 _ThreadLocal = type(threading.local())
 
@@ -922,6 +925,14 @@ def _references_at_once(group):
     return lengths, list(compress(references, map(is_not, references, repeat(_BETWEEN[0]))))
 
 
+def _lists_dead_objects(o):
+    """Whether it is a module that must not be asked what it references."""
+    if not MODULES_LIST_DEAD_OBJECTS or type(o) is not types.ModuleType:
+        return False
+    name = dict.get(_module_dict_of(o), "__name__")
+    return type(name) is str and name == "_asyncio"
+
+
 def _references_of_each(group):
     """What each object references."""
     if not THREADS_RUN_FREELY:
@@ -992,7 +1003,8 @@ def _write_cells(capture, known, group, following):
 def _write_modules(capture, known, group, following):
     out = capture.out
     rows, described = [], []
-    for o, references in zip(group, _references_of_each(group)):
+    asked = [(_module_dict_of(o),) if _lists_dead_objects(o) else o for o in group]
+    for o, references in zip(group, _references_of_each(asked)):
         namespace = _module_dict_of(o)
         labels = []
         for reference in references:
@@ -2283,7 +2295,9 @@ class _HolderSearch(_Capture):
     """
 
     def __init__(self, tracked, held):
-        super().__init__(_References(), False)
+        super().__init__(_References(), False, True)
+        if MODULES_LIST_DEAD_OBJECTS:
+            tracked[:] = [o for o in tracked if not _lists_dead_objects(o)]
         self.tracked = tracked
         self.target = id(held[0])
         self.held = id(held)
@@ -2548,7 +2562,7 @@ class _HolderSearch(_Capture):
         objects = list(compress(objects, map(not_, map(LEAVES.__contains__, map(id, map(type, objects))))))
         is_listed = map(gc.is_tracked, objects) if listed is None else map(listed.__contains__, map(id, objects))
         objects = list(compress(objects, map(not_, is_listed)))
-        found = {id(o): o for o in objects if id(o) not in hidden and id(o) not in self.own}
+        found = {id(o): o for o in objects if id(o) not in hidden and id(o) not in self.own and not _lists_dead_objects(o)}
         hidden.update(found)
         return list(found.values())
 
