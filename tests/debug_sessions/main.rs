@@ -256,6 +256,34 @@ fn a_program_that_is_gone_is_told_of() {
     });
 }
 
+/// It may write no file of more than 64 KiB, as on a disk that is nearly full.
+const WITHOUT_ROOM: &str = "\
+import resource, time
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+open('limited', 'w').close()
+while True:
+    time.sleep(0.01)
+";
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_dump_that_has_no_room_is_told_of_and_leaves_nothing() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, WITHOUT_ROOM, &[]);
+        until(|| session.folder.path().join("limited").exists());
+        let taken = session.capture(json!({}));
+        assert_eq!(taken["dumps"], json!([]));
+        let message = taken["problems"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("could not take the dump") && message.contains("File too large"),
+            "{message}"
+        );
+        assert_eq!(session.dumps(), [".gitignore"]);
+        session.assert_unseen();
+    });
+}
+
 /// Keeps what it makes, and stops after each four.
 const ROUNDS: &str = "\
 KEPT = []
