@@ -121,7 +121,7 @@ fn steps(all: bool) -> Vec<Step> {
         .collect();
     let everywhere = executables.clone();
     steps.push(step("tests of the workspace", move || {
-        test_workspace(&executables)
+        test_workspace(&executables, all)
     }));
     if all {
         steps.push(step("heldby run: slow tests", move || {
@@ -175,11 +175,14 @@ fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
     process::run(command.args(arguments))
 }
 
-/// The workspace's tests; live ones run on each of the interpreters.
-fn test_workspace(interpreters: &[PathBuf]) -> Result<()> {
+/// The workspace's tests; live ones run on each of the interpreters, those that are many on the first alone unless all is wanted.
+fn test_workspace(interpreters: &[PathBuf], all: bool) -> Result<()> {
     let mut command = workspace::cargo(&["test", "--workspace"]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
+    }
+    if all {
+        command.env("HELDBY_TEST_LEAKS_EVERYWHERE", "1");
     }
     process::run(command.env("HELDBY_TEST_PYTHONS", join(interpreters)?))
 }
