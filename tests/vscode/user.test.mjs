@@ -56,6 +56,7 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await until("the referrers name the holder", async () =>
     (await workbench.references().allInnerTexts()).some((row) => row.includes("_active")),
   );
+  await workbench.showDebugSidebar();
   await workbench.openFile(store.file);
   await workbench.goToLine(store.line, 12);
   await workbench.quickFix("Go to holder");
