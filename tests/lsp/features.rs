@@ -217,6 +217,30 @@ fn a_mechanical_mend_is_offered_as_an_edit() {
     }
 }
 
+#[test]
+fn a_cache_without_a_bound_is_offered_one() {
+    let views = "from functools import lru_cache\n\n\n@lru_cache(maxsize=None)\ndef shrunk(data, number):\n    \
+                 return data[:10]\n\n\ndef upload(data):\n    shrunk(data, object())\n";
+    let gallery = Gallery::with(views, "");
+    let mended = views.replace("maxsize=None", "maxsize=128");
+    let (mut client, views) = loaded(&gallery);
+    let diagnostics = client.diagnostics(&views, |diagnostics| !diagnostics.is_empty());
+    let holder = diagnostics
+        .iter()
+        .find(|diagnostic| diagnostic["range"]["start"]["line"] == 3)
+        .unwrap_or_else(|| panic!("at the decorator: {diagnostics:#?}"));
+    let actions = actions(&mut client, &views, holder);
+    assert_eq!(
+        titles(&actions)[0],
+        "Bound the cache of `shrunk` to 128 results"
+    );
+    assert_eq!(
+        applied(&actions[0]["edit"]["changes"][&views], &gallery),
+        mended
+    );
+    assert_eq!(client.shut_down(), 0);
+}
+
 /// The views after the edits, which lie within lines.
 fn applied(edits: &Value, gallery: &Gallery) -> String {
     let text = std::fs::read_to_string(gallery.views()).unwrap();
