@@ -2,6 +2,7 @@
 import binascii
 import json
 import struct
+import unittest
 import zlib
 from array import array
 
@@ -11,6 +12,14 @@ KINDS = ["other", "attribute", "slot", "list item", "tuple item", "set member", 
 NAMED = {"attribute", "slot", "free variable", "default", "keyword default", "local", "machinery"}
 DESCRIBED = 256
 NO_STRING = 0xFFFFFFFF
+
+
+def unpack_zstd(data):
+    try:
+        from compression import zstd
+    except ImportError:
+        raise unittest.SkipTest("this Python cannot read zstd, which the native agent packs dumps with: 3.14 can") from None
+    return zstd.decompress(data)
 
 
 class Edge:
@@ -58,12 +67,12 @@ class Dump:
     def __init__(self, path):
         self.head, self.strings, self.shapes = {}, [], []
         self.objects, self.keys, self.types, self.codes, self.functions = {}, {}, {}, {}, {}
-        self.links = []
+        self.links, self.growths = [], {}
         self.modules, self.frames, self.roots, self.files, self.lines = [], {}, [], [], {}
         self.repeated, self.sections, self.row = [], [], []
         with open(path, "rb") as file:
             data = file.read()
-        assert data[:16] == b"\x89HELDBY\n" + struct.pack("<HHI", 1, 1, 0), "not a dump"
+        assert data[:16] == b"\x89HELDBY\n" + struct.pack("<HHI", 1, data[10], 0) and data[10] in (1, 2), "not a dump"
         at, ended = 16, False
         while at < len(data):
             assert not ended, "something after END"
@@ -72,7 +81,7 @@ class Dump:
             assert struct.unpack_from("<I", data, at + 28)[0] == binascii.crc32(head), "a section's header is damaged"
             body = data[at + 32:at + 32 + stored]
             assert len(body) == stored and binascii.crc32(body) == checksum, "a section is damaged"
-            body = {0: bytes, 1: zlib.decompress}[codec](body)
+            body = {0: bytes, 1: zlib.decompress, 2: unpack_zstd}[codec](body)
             assert len(body) == plain <= 256 << 20
             at += 32 + stored
             tag = tag.decode()
@@ -163,6 +172,14 @@ class Dump:
         sources, targets, kinds, names = body.u64(count), body.u64(count), body.u32(count), body.u32(count)
         for source, target, kind, name in zip(sources, targets, kinds, names):
             self.links.append((source, Edge(KINDS[kind & ~DESCRIBED], self.text(name), target, bool(kind & DESCRIBED))))
+
+    def read_TRAC(self, body):
+        count, places = body.u32(2)
+        containers, rows = body.u64(count), body.u32(count)
+        codes = body.u64(places)
+        columns = [body.u32(places) for _ in range(4)]
+        for container, row in zip(containers, rows):
+            self.growths[container] = (codes[row], *(column[row] for column in columns))
 
     def read_KEYS(self, body):
         count = self.counted(body)

@@ -29,7 +29,7 @@ def whole(holder, *references): _wholes.append((id(holder), [(kind, name, id(tar
 def say(**what): _said.update(what)
 def done():
     with open(PATH + ".json", "w") as file: json.dump({"edges": _edges, "wholes": _wholes, "said": _said}, file)
-def dump(**how): return heldby_agent.dump(PATH, **how)
+def dump(**how): return heldby_agent.dump(PATH, **{"compress": False, **how})
 """
 
 
@@ -417,7 +417,7 @@ class Hostile(Case):
         found = self.run_program(HOSTILE + textwrap.dedent(program) + textwrap.dedent("""
             before = dict(counts)
             dump()
-            heldby_agent.dump(PATH, keys=False)
+            dump(keys=False)
             dump()
             say(called={str(n): counts[n] - before.get(n, 0) for n in counts if counts[n] != before.get(n, 0)})
         """))
@@ -771,6 +771,7 @@ class Behaviour(Case):
 
     def test_collector_is_left_as_it_was(self):
         self.run_program("""
+            heldby_agent.native_library = ""
             dump(); assert gc.isenabled()
             gc.disable(); dump(); assert not gc.isenabled()
             gc.enable()
@@ -811,6 +812,7 @@ class Behaviour(Case):
 
     def test_same_thread_twice(self):
         self.run_program("""
+            heldby_agent.native_library = ""
             caught = []
             original = heldby_agent._Sections.write
             def write(self, tag, parts):

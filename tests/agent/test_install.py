@@ -96,6 +96,36 @@ wait_for(1)
 """)
         self.assertGreaterEqual(len(names), 1)
 
+    def test_the_end_of_the_program(self):
+        _, names = self.run_program("""
+heldby_agent.install(folder, at_exit=True)
+time.sleep(0.3)
+assert names() == [], names()
+""")
+        self.assertEqual(len(names), 1)
+        _, names = self.run_program("heldby_agent.install(folder, at_exit=True)()\n")
+        self.assertEqual(names, [])
+
+    def test_a_disk_is_never_filled(self):
+        """Older dumps go first; where that is not enough there is a word, once, and no dump."""
+        said, names = self.run_program("""
+import io
+end = heldby_agent.install(folder, every=0.1, keep=5)
+wait_for(3)
+free, asked = os.statvfs(folder), []
+def nearly_full(place):
+    asked.append(place)
+    return os.statvfs_result((*free[:2], 1000, 0, 0, *free[5:]))
+sys.stderr, os.statvfs = io.StringIO(), nearly_full
+while len(asked) < 12:
+    time.sleep(0.01)
+end()
+time.sleep(0.3)
+print(len(names()), sys.stderr.getvalue().count("is nearly full"))
+sys.stderr = sys.__stderr__
+""")
+        self.assertEqual(said, "1 1\n")
+
     def test_a_forked_child_dumps_too(self):
         said, names = self.run_program("""
 heldby_agent.install(folder, every=0.1, keep=3)
@@ -143,7 +173,7 @@ heldby_agent.install(folder, every=60)
 complain(every=60)
 """)
         self.assertEqual(said.splitlines(), [
-            "ValueError heldby: say when to dump: install(dir, signal=…), every=… seconds or at_memory=… bytes",
+            "ValueError heldby: say when to dump: install(dir, signal=…), every=… seconds, at_memory=… bytes or at_exit=True",
             "ValueError heldby: every=… is a number of seconds greater than 0",
             "ValueError heldby: keep=… is a number of dumps, 1 or more",
             "RuntimeError heldby: a signal can only be waited for by the main thread: call install() there",

@@ -101,11 +101,11 @@ def measure():
 path = os.path.join(folder, "a.heldby")
 first = measure()
 for _ in range(5):
-    heldby_agent.dump(path)
+    heldby_agent.dump(path, compress=False)
 before = measure()
 before = measure()
 for _ in range(100):
-    heldby_agent.dump(path)
+    heldby_agent.dump(path, compress=False)
 after = measure()
 print(json.dumps([first, before, after]))
 """ % AGENT

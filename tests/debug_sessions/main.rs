@@ -10,6 +10,7 @@
 )]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use heldby_tests::debugger::Debugger;
@@ -44,10 +45,38 @@ def show(photo):
 show(Photo())
 ";
 
+/// Two functions may store, and one does.
+const CHOOSES: &str = "\
+PHOTOS = []
+
+def import_old(photo):
+    PHOTOS.append(photo)
+
+def upload(photo):
+    PHOTOS.append(photo)  # the leak
+
+while True:
+    for _ in range(50):
+        (import_old if len(PHOTOS) < 0 else upload)(bytearray(1000))
+    sum(range(200000))
+";
+
 fn pythons() -> Vec<PathBuf> {
     let named = std::env::var_os("HELDBY_TEST_DEBUGPY")
         .expect("HELDBY_TEST_DEBUGPY names no Python: run `cargo xtask test debug`");
     std::env::split_paths(&named).collect()
+}
+
+fn minor_version(python: &Path) -> u32 {
+    let said = Command::new(python)
+        .args(["-c", "import sys; print(sys.version_info[1])"])
+        .output()
+        .unwrap();
+    String::from_utf8(said.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 /// A workspace with a program that runs under a debugger, and a language server whose client has that session.
@@ -81,7 +110,8 @@ impl Session {
             ..Manner::default()
         };
         let root = program.parent().unwrap();
-        let client = Client::start_with(&[root], capabilities(), json!({}), manner);
+        let options = json!({"clientCommands": ["heldby.confirm"]});
+        let client = Client::start_with(&[root], capabilities(), options, manner);
         Self {
             folder,
             program,
@@ -176,6 +206,88 @@ fn a_program_that_never_stops() {
 }
 
 #[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn where_containers_grow_is_observed_from_the_start_of_the_session_on() {
+    for_each_python(|python| {
+        // The second time as on another machine: the library comes with the agent.
+        for elsewhere in [false, true] {
+            let mut session = Session::of(python, CHOOSES, &[]);
+            let traced = session.client.result(
+                "heldby/trace",
+                json!({"session": {"id": "s1", "name": "app"}, "alwaysTransfer": elsewhere}),
+            );
+            assert_eq!(traced, json!({}), "{}", python.display());
+            // Growth is seen in two.
+            for _ in 0..2 {
+                let taken = session.capture(json!({"alwaysTransfer": elsewhere}));
+                assert_eq!(taken["problems"], json!([]), "{taken:#}");
+            }
+            let findings = session.client.result("heldby/findings", json!({}));
+            let store = &findings["findings"][0]["stores"][0];
+            assert_eq!(store["evidence"], "observed", "{findings:#}");
+            assert_eq!(store["location"]["range"]["start"]["line"], 6);
+            session.assert_unseen();
+        }
+    });
+}
+
+#[test]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn the_line_that_runs_is_confirmed_when_asked_for() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, CHOOSES, &[]);
+        for _ in 0..3 {
+            session.capture(json!({}));
+        }
+        let findings = session.client.result("heldby/findings", json!({}));
+        let finding = &findings["findings"][0];
+        let program = uri(&session.program);
+        let diagnostics = session
+            .client
+            .diagnostics(&program, |diagnostics| !diagnostics.is_empty());
+        let actions = session.client.result(
+            "textDocument/codeAction",
+            json!({
+                "textDocument": {"uri": program},
+                "range": diagnostics[0]["range"],
+                "context": {"diagnostics": [diagnostics[0]]},
+            }),
+        );
+        let title = "Count how often the lines run that store into `__main__.PHOTOS`";
+        let mut actions = actions.as_array().unwrap().iter();
+        let action = actions.find(|action| action["title"] == title).unwrap();
+        let asked = &action["command"]["arguments"][0]["finding"];
+        assert_eq!(asked, &finding["id"]);
+        let counted = session.client.result(
+            "heldby/confirm",
+            json!({"finding": asked, "sessions": [{"id": "s1", "name": "app"}], "seconds": 1}),
+        );
+        session.assert_unseen();
+        if minor_version(python) < 12 {
+            // The debugger has the one trace function that there can be.
+            let problem = counted["problem"].as_str().unwrap();
+            assert!(problem.contains("before 3.12"), "{problem}");
+            return;
+        }
+        assert_eq!(counted["problem"], Value::Null, "{counted:#}");
+        let findings = session.client.result("heldby/findings", json!({}));
+        let stores = findings["findings"][0]["stores"].as_array().unwrap();
+        let stored = |line: u32| {
+            let mut stores = stores.iter();
+            stores.position(|store| store["location"]["range"]["start"]["line"] == line)
+        };
+        assert_eq!(stored(6), Some(0), "{findings:#}");
+        assert_eq!(stores[0]["evidence"], "confirmed", "{findings:#}");
+        assert_eq!(stores[stored(3).unwrap()]["evidence"], "inferred");
+        let mut lines: Vec<String> = session.dumps();
+        lines.retain(|name| name.ends_with(".counts"));
+        assert_eq!(lines, <[String; 0]>::default(), "nothing is left behind");
+    });
+}
+
+#[test]
 #[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
 fn who_holds_a_variable_of_the_frame_where_it_stopped() {
     for_each_python(|python| {
@@ -256,30 +368,36 @@ fn a_program_that_is_gone_is_told_of() {
     });
 }
 
-/// It may write no file of more than 64 KiB, as on a disk that is nearly full.
-const WITHOUT_ROOM: &str = "\
-import resource, time
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
-open('limited', 'w').close()
-while True:
-    time.sleep(0.01)
-";
+/// Each way in which there is no room for a dump, as the program says it.
+const WITHOUT_ROOM: [&str; 3] = [
+    // It shows when the dump is half written.
+    "__import__('resource').setrlimit(__import__('resource').RLIMIT_FSIZE, (50_000, -1))",
+    // And there is none for a word about it either.
+    "__import__('resource').setrlimit(__import__('resource').RLIMIT_FSIZE, (0, -1))",
+    // It is seen before the dump is begun.
+    "setattr(__import__('os'), 'statvfs', lambda path: __import__('os').statvfs_result((4096, 4096, 9, 9, 9, 9, 9, 9, 0, 255)))",
+];
 
 #[test]
 #[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
 fn a_dump_that_has_no_room_is_told_of_and_leaves_nothing() {
     for_each_python(|python| {
-        let mut session = Session::of(python, WITHOUT_ROOM, &[]);
-        until(|| session.folder.path().join("limited").exists());
-        let taken = session.capture(json!({}));
-        assert_eq!(taken["dumps"], json!([]));
-        let message = taken["problems"][0]["message"].as_str().unwrap();
-        assert!(
-            message.contains("could not take the dump") && message.contains("File too large"),
-            "{message}"
-        );
-        assert_eq!(session.dumps(), [".gitignore"]);
+        let mut session = Session::of(python, BUSY, &[]);
+        for how in WITHOUT_ROOM {
+            session.debugger.evaluate(how, None).unwrap();
+            let taken = session.capture(json!({}));
+            assert_eq!(taken["dumps"], json!([]), "{how}");
+            let message = taken["problems"][0]["message"].as_str().unwrap();
+            let place = session.program.with_file_name(".heldby");
+            for part in [
+                "could not take the dump",
+                place.to_str().unwrap(),
+                "make room there, then take the snapshot again",
+            ] {
+                assert!(message.contains(part), "{how}: {message}");
+            }
+            assert_eq!(session.dumps(), [".gitignore"], "{how}");
+        }
         session.assert_unseen();
     });
 }
@@ -381,6 +499,51 @@ fn a_snapshot_that_is_cancelled_leaves_no_dump() {
         assert_eq!(session.capture(json!({}))["problems"], json!([]));
         session.assert_unseen();
     });
+}
+
+#[test]
+#[ignore = "needs debugpy: `cargo xtask test` installs and names it"]
+fn a_program_that_does_not_answer_is_told_of_and_can_be_left() {
+    for_each_python(|python| {
+        let mut session = Session::of(python, BUSY, &[]);
+        let taken = session.capture(json!({}));
+        let pid = Path::new(taken["dumps"][0]["uri"].as_str().unwrap());
+        let pid = pid.file_stem().unwrap().to_str().unwrap();
+        let pid = pid.rsplit('-').next().unwrap();
+        signal("STOP", pid);
+        let taken = session.capture(json!({"timeoutSeconds": 1}));
+        assert_eq!(taken["dumps"], json!([]));
+        let message = taken["problems"][0]["message"].as_str().unwrap();
+        assert!(message.contains("did not answer for 1 s"), "{message}");
+        assert!(message.contains("take the snapshot again"), "{message}");
+
+        let params = json!({"sessions": [{"id": "s1", "name": "app"}]});
+        let request = session.client.ask("heldby/capture", params);
+        until(|| {
+            let names = session.dumps();
+            names.iter().any(|name| name.starts_with(".witness-"))
+        });
+        session
+            .client
+            .notify("$/cancelRequest", json!({"id": request}));
+        let answer = session.client.answer(request);
+        assert_eq!(answer.unwrap_err()["code"], -32800);
+
+        // It goes on, and there are the snapshots that were not given up, and nothing else.
+        signal("CONT", pid);
+        assert_eq!(session.capture(json!({}))["problems"], json!([]));
+        until(|| {
+            let names = session.dumps();
+            let dumps = names.iter().filter(|name| name.ends_with(".heldby"));
+            dumps.count() == 2 && names.len() == 3
+        });
+        session.assert_unseen();
+    });
+}
+
+fn signal(name: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", name, pid]).status();
+    assert!(sent.unwrap().success(), "{pid} gets {name}");
 }
 
 fn until(holds: impl Fn() -> bool) {

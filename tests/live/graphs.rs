@@ -8,11 +8,10 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use heldby_heap::{Cancel, Heap, ObjectId};
 use heldby_retention::{Chains, Distances, RefcountAccount, Referrers};
-use heldby_tests::{pythons, succeed};
+use heldby_tests::{Runtime, runtimes, succeed};
 use serde::Deserialize;
 
 const SEEDS: [u64; 3] = [1, 20, 300];
@@ -25,7 +24,7 @@ struct Built {
     references: Vec<(u64, String, u64)>,
 }
 
-fn built(python: &std::path::Path, seed: u64) -> (Built, Heap) {
+fn built(runtime: &Runtime, seed: u64) -> (Built, Heap) {
     let folder = tempfile::tempdir().unwrap();
     let files = [
         ("graph.py", include_str!("../graphs/graph.py")),
@@ -36,23 +35,24 @@ fn built(python: &std::path::Path, seed: u64) -> (Built, Heap) {
     }
     let dump = folder.path().join("graph.heldby");
     let output = succeed(
-        Command::new(python)
+        runtime
+            .command(folder.path())
             .args(["graph.py", &seed.to_string()])
-            .arg(&dump)
-            .current_dir(folder.path()),
+            .arg(&dump),
     );
     let read = heldby_dump::read(&dump, &Cancel::new()).unwrap();
     assert_eq!(read.problems, []);
+    assert!(read.header.agent.starts_with(runtime.agent), "{runtime}");
     (serde_json::from_slice(&output.stdout).unwrap(), read.heap)
 }
 
 #[test]
 fn each_reference_is_named_and_no_other_is() {
-    for (python, seed) in pythons()
+    for (runtime, seed) in runtimes()
         .iter()
-        .flat_map(|python| SEEDS.map(|seed| (python, seed)))
+        .flat_map(|runtime| SEEDS.map(|seed| (runtime, seed)))
     {
-        let (built, heap) = built(python, seed);
+        let (built, heap) = built(runtime, seed);
         let by_address: BTreeMap<u64, ObjectId> = heap
             .objects()
             .map(|object| (heap.address(object), object))
@@ -99,8 +99,7 @@ fn each_reference_is_named_and_no_other_is() {
         }
         assert!(
             wrong.is_empty(),
-            "seed {seed} on {}, {} wrong:\n{}",
-            python.display(),
+            "seed {seed} on {runtime}, {} wrong:\n{}",
             wrong.len(),
             wrong.join("\n")
         );
@@ -109,11 +108,11 @@ fn each_reference_is_named_and_no_other_is() {
 
 #[test]
 fn sizes_and_reference_counts_are_the_interpreters_own() {
-    for (python, seed) in pythons()
+    for (runtime, seed) in runtimes()
         .iter()
-        .flat_map(|python| SEEDS.map(|seed| (python, seed)))
+        .flat_map(|runtime| SEEDS.map(|seed| (runtime, seed)))
     {
-        let (built, heap) = built(python, seed);
+        let (built, heap) = built(runtime, seed);
         let mut wrong = Vec::new();
         let by_address: BTreeMap<u64, ObjectId> = heap
             .objects()
@@ -135,8 +134,7 @@ fn sizes_and_reference_counts_are_the_interpreters_own() {
         }
         assert!(
             wrong.is_empty(),
-            "seed {seed} on {}, {} wrong:\n{}",
-            python.display(),
+            "seed {seed} on {runtime}, {} wrong:\n{}",
             wrong.len(),
             wrong.join("\n")
         );

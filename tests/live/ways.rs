@@ -6,11 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
-use std::process::Command;
-
 use heldby_heap::{Cancel, Heap, ObjectId};
 use heldby_retention::{Chains, Distances, Referrers, objects_at};
-use heldby_tests::{pythons, succeed};
+use heldby_tests::{runtimes, succeed};
 
 fn object_at(heap: &Heap, address: u64) -> Option<ObjectId> {
     heap.objects()
@@ -27,29 +25,24 @@ const FILES: [(&str, &str); 3] = [
 /// The true path is there, no other is, and each path leads back to the object.
 #[test]
 fn every_way_of_holding_is_named() {
-    for python in pythons() {
+    for runtime in runtimes() {
         let folder = tempfile::tempdir().unwrap();
         let agent = ("heldby_agent.py", heldby_capture::agent_source());
         for (name, text) in FILES.into_iter().chain([agent]) {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         let dump = folder.path().join("ways.heldby");
-        let output = succeed(
-            Command::new(&python)
-                .arg("ways.py")
-                .arg(&dump)
-                .current_dir(folder.path()),
-        );
+        let output = succeed(runtime.command(folder.path()).arg("ways.py").arg(&dump));
         let rows: Vec<(String, u64, Vec<String>)> = serde_json::from_slice(&output.stdout).unwrap();
         assert!(rows.len() >= 84, "42 ways, twice");
         let dump = heldby_dump::read(&dump, &Cancel::new()).unwrap();
+        assert!(dump.header.agent.starts_with(runtime.agent), "{runtime}");
         let wrong = wrong_paths(&dump.heap, &rows);
         assert!(
             wrong.is_empty(),
-            "{} of {} on {}:\n{}",
+            "{} of {} on {runtime}:\n{}",
             wrong.len(),
             rows.len(),
-            python.display(),
             wrong.join("\n")
         );
     }

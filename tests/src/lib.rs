@@ -5,6 +5,7 @@ pub mod lsp;
 pub mod program;
 pub mod running;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -17,7 +18,51 @@ pub fn pythons() -> Vec<PathBuf> {
     }
 }
 
-/// The heldby binary of this workspace, built now if it is not.
+/// An interpreter, and the agent that takes the dumps in it.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// The interpreter.
+    pub python: PathBuf,
+    library: PathBuf,
+    /// What the agent calls itself.
+    pub agent: &'static str,
+}
+
+impl Runtime {
+    /// Starts the interpreter in a folder.
+    pub fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.python);
+        command.current_dir(folder);
+        command.env("HELDBY_NATIVE_LIBRARY", &self.library);
+        command
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} with {}", self.python.display(), self.agent)
+    }
+}
+
+/// Each interpreter with each agent. There is no native one but on 64-bit Linux.
+pub fn runtimes() -> Vec<Runtime> {
+    let mut agents = vec![(PathBuf::new(), "heldby_agent")];
+    if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+        let library = heldby().with_file_name("libheldby_native.so");
+        agents.push((library, "heldby_native"));
+    }
+    let with_agents = |python: PathBuf| {
+        let of = move |(library, agent): &(PathBuf, &'static str)| Runtime {
+            python: python.clone(),
+            library: library.clone(),
+            agent,
+        };
+        agents.iter().map(of).collect::<Vec<_>>()
+    };
+    pythons().into_iter().flat_map(with_agents).collect()
+}
+
+/// The heldby binary of this workspace, built now if it is not, and the native agent beside it.
 pub fn heldby() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -26,8 +71,8 @@ pub fn heldby() -> &'static Path {
             "--quiet",
             "--package",
             "heldby",
-            "--bin",
-            "heldby",
+            "--package",
+            "heldby-native",
             "--message-format=json",
         ];
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 
 import { until } from "./waiting.mjs";
@@ -62,6 +62,8 @@ workbenchTest(
       (await workbench.notifications()).some((text) => text.includes("ended unexpectedly and was started again")),
     );
     await workbench.screenshot("killed");
+    await workbench.notificationButton("ended unexpectedly", "Show Log").click();
+    await workbench.page.locator(".output-view").first().waitFor();
     await until("the view has the program again", () => has("rounds.py"));
     await workbench.stopDebugging();
 
@@ -88,6 +90,12 @@ workbenchTest(
     });
     await until("the view has what the dump tells", () => has("rounds.py"));
     await workbench.screenshot("opened");
+    const view = await workbench.pane("heldby");
+    const program = view.locator(".monaco-list-row", { hasText: "rounds.py" }).first();
+    await program.hover();
+    await program.locator('.action-label[aria-label="Delete"]').click();
+    await workbench.page.locator(".monaco-dialog-box .monaco-button", { hasText: "Delete" }).click();
+    await until("it is deleted", async () => !existsSync(copy) && !(await has("rounds.py")));
   },
 );
 

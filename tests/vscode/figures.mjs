@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 
 import { Gallery } from "./gallery.mjs";
-import { takeSnapshot } from "./snapshot.mjs";
+import { takeSnapshot, timeSnapshot } from "./snapshot.mjs";
 import { until } from "./waiting.mjs";
 import { workbenchTest } from "./workbench.mjs";
 import { createWorkspace } from "./workspace.mjs";
@@ -28,10 +28,11 @@ workbenchTest(
     return { folder: gallery.folder, gallery };
   },
   async (workbench, { gallery }) => {
+    await workbench.openFile("manage.py");
     await workbench.showDebugSidebar();
-    await workbench.console();
     await workbench.startDebugging("Gallery");
     await gallery.answers();
+    const activation = await until("the extension is active", () => workbench.activation());
     await gallery.upload(24);
     // A visitor all the while: whoever comes during a snapshot waits until the program goes on.
     let isOpen = true;
@@ -47,10 +48,11 @@ workbenchTest(
     const before = Math.max(...waits.slice(5));
     const clicks = [];
     for (let number = 0; number < SNAPSHOTS; number += 1) {
-      clicks.push((await takeSnapshot(workbench, "toolbar")).milliseconds);
+      clicks.push((await timeSnapshot(workbench, "toolbar")).milliseconds);
     }
     isOpen = false;
     await visitor;
+    say("extension: activation, once a debug session began", `${activation} ms`);
     say("demo server: from the click to the diagnostics", ofAll(clicks));
     say("demo server: longest answer before, during snapshots", `${before.toFixed(0)} ms, ${Math.max(...waits.slice(5)).toFixed(0)} ms`);
     await workbench.stopDebugging();
@@ -68,9 +70,9 @@ workbenchTest(
     const longest = () => Number(readFileSync(report, "utf8"));
     await workbench.openFile("large.py");
     await workbench.showDebugSidebar();
-    await workbench.console();
     await workbench.startDebugging("Large");
     await until("it runs", longest);
+    await workbench.console();
     const before = longest();
     const clicks = [];
     for (let number = 0; number < SNAPSHOTS; number += 1) {

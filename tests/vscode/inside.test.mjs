@@ -1,7 +1,7 @@
 // Tests with all of VS Code's interface, inside its extension host: `inside/suite.cjs` has them, a page of the workbench brings them there.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 
@@ -44,7 +44,7 @@ test("inside the extension host", async (context) => {
   } catch (error) {
     mkdirSync(process.env.ARTEFACTS, { recursive: true });
     await page.screenshot({ path: path.join(process.env.ARTEFACTS, `${name}-failed.png`) });
-    context.diagnostic(`the end of ${server.log}:\n${readFileSync(server.log, "utf8").slice(-1500)}`);
+    context.diagnostic(server.said());
     throw error;
   } finally {
     await browser.close();

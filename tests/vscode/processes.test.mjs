@@ -32,7 +32,7 @@ workbenchTest("two processes", prepare, async (workbench, { folder }) => {
   );
   await workbench.countStops();
   for (const number of [1, 2, 3]) {
-    const { added } = await takeSnapshot(workbench, "toolbar");
+    const { added } = await takeSnapshot(workbench, "toolbar", 2);
     assert.equal(added.length, 2, `snapshot ${number} is of both processes: ${added.join(", ")}`);
   }
   for (const [file, text] of LEAKS) {

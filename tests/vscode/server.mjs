@@ -86,5 +86,5 @@ export async function startServer({ folder, settings = {}, trustAll = true, runs
     }
     return (await fetch(`${address}/version`)).ok;
   });
-  return { address, port, log, stop };
+  return { address, port, stop, said: () => `the end of ${log}:\n${readFileSync(log, "utf8").slice(-1500)}` };
 }

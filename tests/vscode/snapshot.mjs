@@ -18,21 +18,27 @@ const WAYS = {
 /**
  * Takes a snapshot, of all processes that are debugged, and waits until it is done.
  *
+ * @param processes so many are debugged
  * @returns the new dumps, and the milliseconds from the click to its end
  */
-export async function takeSnapshot(workbench, way = "palette") {
+export async function takeSnapshot(workbench, way = "palette", processes = 1) {
   const before = await seen(workbench);
-  const dumpsBefore = new Set(dumps(workbench.folder));
   const stopsBefore = await workbench.stops();
-  const fresh = () => dumps(workbench.folder).filter((dump) => !dumpsBefore.has(dump));
-  const began = Date.now();
-  await WAYS[way](workbench);
-  await until("there is a new dump", () => fresh().length > 0);
-  await until("the snapshot is done", async () => !(await workbench.notifications()).some((text) => text.includes("Heap snapshot:")));
-  const milliseconds = Date.now() - began;
+  const taken = await timeSnapshot(workbench, way, processes);
   assert.deepEqual(await seen(workbench), before, `a snapshot by the ${way} changes nothing of what is seen`);
   assert.equal(await workbench.stops(), stopsBefore, `a snapshot by the ${way} does not stop the program`);
-  return { added: fresh(), milliseconds };
+  return taken;
+}
+
+/** The same of a program that prints all the while. */
+export async function timeSnapshot(workbench, way, processes = 1) {
+  const before = new Set(dumps(workbench.folder));
+  const fresh = () => dumps(workbench.folder).filter((dump) => !before.has(dump));
+  const began = Date.now();
+  await WAYS[way](workbench);
+  await until("there is a new dump of each process", () => fresh().length >= processes);
+  await until("the snapshot is done", async () => !(await workbench.notifications()).some((text) => text.includes("Heap snapshot:")));
+  return { added: fresh(), milliseconds: Date.now() - began };
 }
 
 /** What a snapshot must leave as it is. The console is read when the program has come to rest. */
@@ -58,6 +64,9 @@ export async function expectWarning(workbench, line) {
   await workbench.goToLine(line);
   const squiggles = workbench.squiggles();
   await squiggles.first().waitFor({ state: "attached" });
-  assert.equal(await until("the warning has a line", () => workbench.lineOf(squiggles.first())), line);
+  await until("the warning is on its line", async () => {
+    assert.equal(await workbench.lineOf(squiggles.first()), line);
+    return true;
+  });
   assert.equal(await squiggles.count(), 1, "one warning");
 }

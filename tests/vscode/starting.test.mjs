@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 
 import { until } from "./waiting.mjs";
-import { inOneLine, workbenchTest } from "./workbench.mjs";
+import { workbenchTest } from "./workbench.mjs";
 import { createWorkspace, dumps } from "./workspace.mjs";
 
 function prepare(home) {
@@ -20,7 +20,7 @@ function prepare(home) {
 
 workbenchTest("nothing before it is needed", prepare, async (workbench, { folder, say }) => {
   await workbench.openFile("worker.py");
-  assert.equal(await activation(workbench), undefined, "a Python file alone does not start the extension");
+  assert.equal(await workbench.activation(), undefined, "a Python file alone does not start the extension");
 
   await workbench.run("heldby: Take Heap Snapshot");
   await told(workbench, /No Python program is being debugged/, say);
@@ -31,12 +31,16 @@ workbenchTest("nothing before it is needed", prepare, async (workbench, { folder
   await workbench.stopDebugging();
 
   await workbench.startDebugging("Worker");
-  const milliseconds = await until("the extension is active", () => activation(workbench));
+  const milliseconds = await until("the extension is active", () => workbench.activation());
   say(`activation took ${milliseconds} ms`);
   await workbench.statusBarItem("Heap Snapshot").waitFor();
   await workbench.stopDebugging();
   await workbench.statusBarItem("Heap Snapshot").waitFor({ state: "hidden" });
   assert.deepEqual(dumps(folder), []);
+  await workbench.showDebugSidebar();
+  const view = await workbench.pane("heldby");
+  await view.locator(".welcome-view", { hasText: "Start debugging a Python program" }).waitFor();
+  await workbench.screenshot("welcome");
 });
 
 /** Waits for a message, and sends it away. */
@@ -45,20 +49,4 @@ async function told(workbench, text, say) {
   say(`said: ${(await workbench.notifications()).join(" | ")}`);
   await workbench.screenshot("message");
   await workbench.run("Notifications: Clear All Notifications");
-}
-
-/** The milliseconds that the extension needed to become active, as VS Code reports it; nothing if it is not. */
-async function activation(workbench) {
-  await workbench.run("Developer: Show Running Extensions");
-  const rows = workbench.page.locator(".runtime-extensions-editor .monaco-list-row");
-  await rows.first().waitFor();
-  const texts = (await rows.allInnerTexts()).map(inOneLine);
-  // It is a window of its own, or an editor beside others.
-  await workbench.page.keyboard.press("Escape");
-  if (await rows.first().isVisible()) {
-    await workbench.run("View: Close Editor");
-  }
-  const ours = texts.find((text) => text.startsWith("heldby "));
-  const [, milliseconds] = /(\d+)\s?ms/.exec(ours ?? "") ?? [];
-  return milliseconds && Number(milliseconds);
 }

@@ -1,6 +1,6 @@
 // VS Code as its user has it: a window, a keyboard and a mouse. Everything a test does or reads goes through what is on the screen.
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { test } from "node:test";
@@ -57,7 +57,7 @@ export function workbenchTest(name, prepare, body) {
       await page.keyboard.press("Shift+F5").catch(() => {});
       await page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: ATTEMPT_MS }).catch(() => {});
       context.diagnostic(`notifications: ${shown.join(" | ") || "none"}`);
-      context.diagnostic(`the end of ${server.log}:\n${readFileSync(server.log, "utf8").slice(-1500)}`);
+      context.diagnostic(server.said());
       throw error;
     } finally {
       await browser.close();
@@ -104,7 +104,8 @@ export class Workbench {
     await until(`“${name}” is offered`, async () => {
       if (!(await box.isVisible())) {
         await this.page.keyboard.press(key);
-        await box.waitFor({ timeout: ATTEMPT_MS });
+        // A workbench that has only just been drawn takes no key.
+        await box.waitFor({ timeout: ATTEMPT_MS / 4 });
       }
       await box.fill(text);
       return appears(row, ATTEMPT_MS);
@@ -122,7 +123,8 @@ export class Workbench {
       return false;
     });
     await this.page.keyboard.press("Enter");
-    await box.waitFor({ state: "hidden" }).catch(() => {});
+    // Not the box: what was chosen may ask something else in it.
+    await row.waitFor({ state: "hidden" });
   }
 
   /** A command, by its title in the palette. */
@@ -250,6 +252,11 @@ export class Workbench {
     await this.page.locator(".action-widget").first().waitFor({ state: "hidden" });
   }
 
+  /** What the editor shows inside itself, in the place of a jump to another file. */
+  peeked() {
+    return this.page.locator(".peekview-widget").first();
+  }
+
   // Debugging
 
   async startDebugging(configuration) {
@@ -323,6 +330,32 @@ export class Workbench {
     return this.page.locator(".repl .monaco-list-row").allInnerTexts();
   }
 
+  // The extension
+
+  /** The milliseconds that the extension needed to become active, as VS Code reports it; nothing if it is not. */
+  async activation() {
+    await this.run("Developer: Show Running Extensions");
+    const rows = this.page.locator(".runtime-extensions-editor .monaco-list-row");
+    await rows.first().waitFor();
+    // The slowest stand first, and only those that fit are drawn.
+    const texts = [];
+    await rows.first().hover();
+    await until("the last extension is seen", async () => {
+      texts.push(...(await rows.allInnerTexts()).map(inOneLine));
+      await this.page.mouse.wheel(0, 300);
+      return this.page.locator('.runtime-extensions-editor .monaco-list-row[data-last-element="true"]').isVisible();
+    });
+    texts.push(...(await rows.allInnerTexts()).map(inOneLine));
+    // It is a window of its own, or an editor beside others.
+    await this.page.keyboard.press("Escape");
+    if (await rows.first().isVisible()) {
+      await this.run("View: Close Editor");
+    }
+    const ours = texts.find((text) => text.startsWith("heldby "));
+    const [, milliseconds] = /(\d+)\s?ms/.exec(ours ?? "") ?? [];
+    return milliseconds && Number(milliseconds);
+  }
+
   // The sidebar
 
   async showDebugSidebar() {
@@ -375,7 +408,7 @@ export class Workbench {
     // A menu that has only just opened takes no click.
     await until(`“${title}” is chosen`, async () => {
       await item.click({ timeout: ATTEMPT_MS });
-      return item.waitFor({ state: "hidden", timeout: ATTEMPT_MS }).then(() => true, () => false);
+      return item.waitFor({ state: "hidden", timeout: ATTEMPT_MS / 4 }).then(() => true, () => false);
     });
   }
 
@@ -385,6 +418,31 @@ export class Workbench {
   }
 
   // Messages
+
+  /** From now on keeps what is shown. */
+  async collectNotifications() {
+    await this.page.evaluate(() => {
+      window.notificationsSeen = new Set();
+      const look = () => {
+        for (const item of document.querySelectorAll(".notifications-toasts .notification-list-item")) {
+          window.notificationsSeen.add(item.innerText);
+        }
+      };
+      look();
+      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+  }
+
+  /** What was shown since it is kept. */
+  async notificationsSeen() {
+    return (await this.page.evaluate(() => [...window.notificationsSeen])).map(inOneLine);
+  }
+
+  /** A button of a message. */
+  notificationButton(text, title) {
+    const message = this.page.locator(".notifications-toasts .notification-list-item", { hasText: text });
+    return message.locator(".monaco-button", { hasText: title }).first();
+  }
 
   async notifications() {
     const texts = await this.page.locator(".notifications-toasts .notification-list-item").allInnerTexts();

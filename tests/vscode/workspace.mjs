@@ -24,6 +24,11 @@ export function writeLaunchConfigurations(folder, configurations) {
   );
 }
 
+/** The settings of the folder, from now on. */
+export function writeSettings(folder, settings) {
+  writeFileSync(path.join(folder, ".vscode", "settings.json"), JSON.stringify(settings, undefined, 2));
+}
+
 /** The whole dumps under `.heldby`, in the order of their names: that of time, for each process. */
 export function dumps(folder) {
   const place = path.join(folder, ".heldby");

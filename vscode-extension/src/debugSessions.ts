@@ -1,6 +1,7 @@
 // The debug sessions of Python programs: which there are, and evaluation in them on the server's behalf.
 import * as vscode from "vscode";
-import type { EvaluateParams, Evaluated, PathMapping } from "./protocol";
+import type { LanguageClient } from "vscode-languageclient/node";
+import type { DebugSessionParams, EvaluateParams, Evaluated, PathMapping } from "./protocol";
 
 const TYPES: ReadonlySet<string> = new Set(["debugpy", "python"]);
 
@@ -100,8 +101,18 @@ function rootOf(session: vscode.DebugSession): vscode.DebugSession {
   return session.parentSession === undefined ? session : rootOf(session.parentSession);
 }
 
+/** A session as the server knows it. */
+export function describedFor(client: LanguageClient, session: vscode.DebugSession): DebugSessionParams {
+  return {
+    id: session.id,
+    name: session.name,
+    folder: session.workspaceFolder === undefined ? null : client.code2ProtocolConverter.asUri(session.workspaceFolder.uri),
+    pathMappings: pathMappings(session),
+  };
+}
+
 /** Where the debugger was told that the sources lie. */
-export function pathMappings(session: vscode.DebugSession): readonly PathMapping[] {
+function pathMappings(session: vscode.DebugSession): readonly PathMapping[] {
   const { pathMappings: mappings, localRoot, remoteRoot } = session.configuration as {
     pathMappings?: unknown;
     localRoot?: unknown;

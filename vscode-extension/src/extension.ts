@@ -5,6 +5,7 @@ import { DebugSessions } from "./debugSessions";
 import { FindingsView } from "./findingsView";
 import { EvaluateRequest, ShownNotification, type Held } from "./protocol";
 import { Documents, ReferrersTree } from "./referrersTree";
+import { Observing } from "./observing";
 import { messageOf, Snapshots } from "./snapshots";
 import { Server } from "./server";
 import { WhoHolds } from "./whoHolds";
@@ -22,11 +23,13 @@ export function activate(context: vscode.ExtensionContext): void {
   const referrers = new ReferrersTree(started);
   const view = new FindingsView(started, referrers);
   const snapshots = new Snapshots(started, sessions);
+  const observing = new Observing(started, sessions);
   const whoHolds = new WhoHolds(started, sessions, snapshots, referrers);
   const commands: Readonly<Record<string, (argument?: unknown) => unknown>> = {
     "heldby.takeSnapshot": () => snapshots.take(),
     "heldby.whoHolds": (argument) => whoHolds.ask(argument),
     "heldby.openDump": () => view.openDump(),
+    "heldby.confirm": (argument) => observing.count(heldOf(argument)),
     "heldby.peek": () => view.peek(),
     "heldby.restartServer": () => started.restart(),
     "heldby.showLog": () => {
@@ -39,6 +42,7 @@ export function activate(context: vscode.ExtensionContext): void {
     "heldby.view.reveal": (argument) => view.reveal(argument),
     "heldby.view.goToHolder": (argument) => view.goToHolder(argument),
     "heldby.view.referrers": (argument) => view.showReferrers(argument),
+    "heldby.view.confirm": (argument) => observing.count(view.heldOf(argument)),
     "heldby.view.ignore": (argument) => view.ignore(argument),
     "heldby.view.showSeries": (argument) => view.showSeries(argument),
     "heldby.view.delete": (argument) => view.delete(argument),
@@ -51,6 +55,7 @@ export function activate(context: vscode.ExtensionContext): void {
     started,
     view,
     snapshots,
+    observing,
     vscode.workspace.registerTextDocumentContentProvider("heldby", new Documents(started)),
     // The server is there before the first snapshot is wanted.
     sessions.onDidChange(() => {

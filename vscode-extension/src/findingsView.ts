@@ -1,7 +1,7 @@
 // The view "heldby" in the debug sidebar: processes with their dumps, and the findings of the one that is shown.
 import * as vscode from "vscode";
 import { ExecuteCommandRequest, type Location } from "vscode-languageclient/node";
-import { FindingsRequest, type Dump, type Finding, type Findings, type Series, type Sort } from "./protocol";
+import { FindingsRequest, type Dump, type Finding, type Findings, type Held, type Series, type Sort } from "./protocol";
 import type { ReferrersTree } from "./referrersTree";
 import type { Server } from "./server";
 import { messageOf } from "./snapshots";
@@ -143,6 +143,12 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
     if (finding !== undefined) {
       await this.#referrers.show({ finding: finding.id }, finding.accessPath);
     }
+  }
+
+  /** What a row is about. */
+  heldOf(row: unknown): Held {
+    const finding = findingOf(row);
+    return finding === undefined ? {} : { finding: finding.id };
   }
 
   async ignore(row: unknown): Promise<void> {

@@ -97,15 +97,18 @@ export interface PathMapping {
   readonly remoteRoot: string;
 }
 
+export interface DebugSessionParams {
+  readonly id: string;
+  readonly name: string;
+  readonly folder: string | null;
+  readonly pathMappings: readonly PathMapping[];
+}
+
 export interface CaptureParams {
-  readonly sessions: readonly {
-    readonly id: string;
-    readonly name: string;
-    readonly folder: string | null;
-    readonly pathMappings: readonly PathMapping[];
-  }[];
+  readonly sessions: readonly DebugSessionParams[];
   readonly object?: { readonly session: string; readonly frame: number; readonly expression: string };
   readonly alwaysTransfer: boolean;
+  readonly timeoutSeconds: number;
   readonly workDoneToken: ProgressToken;
 }
 
@@ -116,6 +119,25 @@ export interface Captured {
 }
 
 export const CaptureRequest = new RequestType<CaptureParams, Captured, void>("heldby/capture");
+
+interface Asking {
+  readonly alwaysTransfer: boolean;
+  readonly timeoutSeconds: number;
+}
+
+/** Has the lines of a finding counted in the program. */
+export const ConfirmRequest = new RequestType<
+  Asking & { readonly finding: string; readonly sessions: readonly DebugSessionParams[]; readonly seconds: number },
+  { readonly runs?: readonly (number | null)[]; readonly problem?: string },
+  void
+>("heldby/confirm");
+
+/** Has it noted in the program where its containers grow. */
+export const TraceRequest = new RequestType<
+  Asking & { readonly session: DebugSessionParams; readonly all: boolean },
+  { readonly problem?: string },
+  void
+>("heldby/trace");
 
 /** The server has something evaluated by a debug session. */
 export interface EvaluateParams {

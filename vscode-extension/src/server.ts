@@ -78,7 +78,7 @@ export class Server implements vscode.Disposable {
           virtualDocuments: true,
           shownNotifications: true,
           // They are run here, in views of the editor's own.
-          clientCommands: ["heldby.showReferrers"],
+          clientCommands: ["heldby.showReferrers", "heldby.confirm"],
         },
         initializationFailedHandler: () => false,
         errorHandler: new CrashHandler(() => {

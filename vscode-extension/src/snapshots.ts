@@ -1,7 +1,7 @@
 // Heap snapshots of debug sessions: when asked, at an interval, when the program stops.
 import * as vscode from "vscode";
 import { WorkDoneProgress, type LanguageClient } from "vscode-languageclient/node";
-import { pathMappings, type DebugSessions } from "./debugSessions";
+import { describedFor, type DebugSessions } from "./debugSessions";
 import { CaptureRequest, type CaptureParams, type Captured } from "./protocol";
 import type { Server } from "./server";
 
@@ -13,8 +13,11 @@ export class Snapshots implements vscode.Disposable {
   readonly #sessions: DebugSessions;
   readonly #disposables: { dispose(): unknown }[] = [];
   readonly #status = vscode.window.createStatusBarItem("heldby.snapshot", vscode.StatusBarAlignment.Left, 0);
+  /** Those that stopped while a snapshot was being taken: theirs comes after it. */
+  readonly #stopped = new Set<vscode.DebugSession>();
   #timer: NodeJS.Timeout | undefined;
-  #isTaking = false;
+  /** Snapshots that are being taken. */
+  #taking = 0;
   #tokens = 0;
 
   constructor(server: Server, sessions: DebugSessions) {
@@ -31,7 +34,8 @@ export class Snapshots implements vscode.Disposable {
       }),
       sessions.onDidStop((session) => {
         if (settings().get<boolean>("onStop", false)) {
-          void this.#takeUnasked([session]);
+          this.#stopped.add(session);
+          void this.#takeOfStopped();
         }
       }),
       vscode.workspace.onDidChangeConfiguration((change) => {
@@ -62,7 +66,7 @@ export class Snapshots implements vscode.Disposable {
       await this.#explain("No Python program is being debugged. Start or attach a debug session, then take the snapshot.", "Start Debugging");
       return;
     }
-    if (this.#isTaking) {
+    if (this.#taking > 0) {
       await vscode.window.showInformationMessage("A heap snapshot is being taken already.");
       return;
     }
@@ -71,7 +75,7 @@ export class Snapshots implements vscode.Disposable {
 
   /** Takes a snapshot with its progress and a way to cancel; `undefined` when there is none. */
   async capture(sessions: readonly vscode.DebugSession[], object?: ObjectAsked): Promise<Captured | undefined> {
-    this.#isTaking = true;
+    this.#taking += 1;
     try {
       const options = { location: vscode.ProgressLocation.Notification, title: "Heap snapshot", cancellable: true };
       const captured = await vscode.window.withProgress(options, async (progress, cancel) => {
@@ -90,7 +94,7 @@ export class Snapshots implements vscode.Disposable {
       }
       return undefined;
     } finally {
-      this.#isTaking = false;
+      this.#taken();
     }
   }
 
@@ -110,14 +114,10 @@ export class Snapshots implements vscode.Disposable {
     });
     try {
       const params: CaptureParams = {
-        sessions: sessions.map((session) => ({
-          id: session.id,
-          name: session.name,
-          folder: session.workspaceFolder === undefined ? null : client.code2ProtocolConverter.asUri(session.workspaceFolder.uri),
-          pathMappings: pathMappings(session),
-        })),
+        sessions: sessions.map((session) => describedFor(client, session)),
         ...(object === undefined ? {} : { object }),
         alwaysTransfer: settings().get<boolean>("alwaysTransfer", false),
+        timeoutSeconds: settings().get<number>("timeout", 60),
         workDoneToken,
       };
       return await client.sendRequest(CaptureRequest, params, cancel);
@@ -126,12 +126,25 @@ export class Snapshots implements vscode.Disposable {
     }
   }
 
+  #taken(): void {
+    this.#taking -= 1;
+    void this.#takeOfStopped();
+  }
+
+  async #takeOfStopped(): Promise<void> {
+    if (this.#taking === 0) {
+      const stopped = [...this.#stopped].filter((session) => this.#sessions.has(session));
+      this.#stopped.clear();
+      await this.#takeUnasked(stopped);
+    }
+  }
+
   /** At an interval or at a stop: without a word but in the log. */
   async #takeUnasked(sessions: readonly vscode.DebugSession[]): Promise<void> {
-    if (this.#isTaking || sessions.length === 0) {
+    if (this.#taking > 0 || sessions.length === 0) {
       return;
     }
-    this.#isTaking = true;
+    this.#taking += 1;
     const never = new vscode.CancellationTokenSource();
     try {
       const client = await this.#server.client();
@@ -144,7 +157,7 @@ export class Snapshots implements vscode.Disposable {
       this.#server.log.warn(`no snapshot: ${messageOf(error)}`);
     } finally {
       never.dispose();
-      this.#isTaking = false;
+      this.#taken();
     }
   }
 
@@ -182,7 +195,7 @@ function settings(): vscode.WorkspaceConfiguration {
   return vscode.workspace.getConfiguration("heldby.snapshots");
 }
 
-function isCancellation(error: unknown): boolean {
+export function isCancellation(error: unknown): boolean {
   // The protocol's numbers of a request that was cancelled, by the client and by the server.
   const code = (error as { code?: unknown } | undefined)?.code;
   return error instanceof vscode.CancellationError || code === -32800 || code === -32802;

@@ -14,6 +14,7 @@ The capture runs no code of the program's: it asks an object only for what the i
 Objects are told apart by address, and grouped by `type(o)`, so that the work on them runs in C.
 """
 import _thread
+import atexit
 import binascii
 import builtins
 import collections
@@ -49,7 +50,7 @@ try:
 except ImportError:
     zlib = None
 
-__all__ = ["dump", "install", "why", "why_text"]
+__all__ = ["dump", "install", "trace", "untrace", "why", "why_text"]
 
 AGENT = "heldby_agent 0.1.0"
 
@@ -128,52 +129,92 @@ _checksums = {}
 _moment = "call"
 
 
-def dump(path, wait=True, keys=True, compress=False):
+def dump(path, wait=True, keys=True, compress=None):
     """Writes a dump of this process to `path` and returns the path.
 
-    The file is written beside its final name, synced and renamed: when it stands there, it is whole. Its mode is 0600.
-    `wait=False` is accepted for the native agent's sake; this one always returns when the file is whole. `keys=False` leaves
-    out the texts of dictionary keys (names of attributes and globals stay). `compress` packs the file with zlib.
+    The file is written beside its final name, synced and renamed: when it stands there, it is whole. Its mode is 0600. `keys=False`
+    leaves out the texts of dictionary keys (names of attributes and globals stay). `compress`: whether the file is packed; the native agent
+    does so unless it is False (with zstd, which costs it nothing), this code when it is True (with zlib).
+
+    Where the native agent is at hand and fits (see `native_library`), a copy of the process writes the dump and the program stands still
+    only until the copy is made: with `wait=False` this returns then, and the file comes later. Else this code takes the dump, and
+    returns when the file is whole. The dump's header says which it was, and why.
 
     Raises OSError when the file cannot be written, RuntimeError when this thread is taking a dump already.
     """
-    global _owner
     path = os.path.abspath(os.fspath(path))
     if _owner == threading.get_ident():
         raise RuntimeError("heldby: this thread is taking a dump already (a signal handler must not take another)")
+    dumping = _dump_with(_begin_dump, path, keys, compress)
+    if dumping is not None:
+        # Not under the lock: the program may fork meanwhile.
+        if wait:
+            _finish_native_dump(dumping, path, keys, compress)
+        else:
+            _thread.start_new_thread(_finish_native_dump_alone, (dumping, path, keys, compress))
+    return path
+
+
+def _dump_with(take, *arguments):
+    """Calls a function that takes a dump: nobody else does meanwhile, and the collector is off."""
+    global _owner
     with _lock:
-        _owner = threading.get_ident()
         was_enabled = gc.isenabled()
-        collects = was_enabled and gc.get_threshold()[0] > 0
-        gc.disable()
+        # What a signal's handler raises may come between any two steps.
         try:
-            # Before anything else is made: what is made later cannot be in it.
-            tracked = gc.get_objects()
-            unfinished = "%s.%d.part" % (path, os.getpid())
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-                    capture = _Capture(_Sections(file, compress), keys, collects)
-                    capture.run(tracked)
-                    del tracked
-                    if was_enabled:
-                        # The heap is written; what follows reads files.
-                        gc.enable()
-                    capture.finish()
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(unfinished, path)
-            except BaseException:
-                try:
-                    os.unlink(unfinished)
-                except OSError:
-                    pass
-                raise
+            _owner = threading.get_ident()
+            gc.disable()
+            # The agent's, like all that it reaches.
+            _native["arguments"] = arguments
+            return take(was_enabled, was_enabled and gc.get_threshold()[0] > 0, arguments)
         finally:
-            _owner = None
+            _owner = _native["arguments"] = None
             if was_enabled:
                 gc.enable()
-    return path
+
+
+def _begin_dump(was_enabled, collects, arguments):
+    """The library's handle of a dump that goes on; None when there is a dump."""
+    path, keys, compress = arguments
+    dumping, why_not = None, _load_native()
+    if why_not is None:
+        dumping, why_not = _begin_native_dump(path, keys, compress, collects)
+    if dumping is None:
+        _native["arguments"] = arguments = (*arguments, why_not)
+        _dump_in_python(was_enabled, collects, arguments)
+    return dumping
+
+
+def _dump_in_python(was_enabled, collects, arguments):
+    """`why_not`, the last argument: why the native agent does not take the dump; an empty text if there is none. The collector is off, and the lock held."""
+    path, keys, compress, why_not = arguments
+    # Before anything else is made: what is made later cannot be in it.
+    tracked = gc.get_objects()
+    unfinished = _unfinished(path)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+            capture = _Capture(_Sections(file, compress), keys, collects)
+            capture.why_not_native = why_not
+            capture.run(tracked)
+            del tracked
+            if was_enabled:
+                # The heap is written; what follows reads files.
+                gc.enable()
+            capture.finish()
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        try:
+            os.unlink(unfinished)
+        except OSError:
+            pass
+        raise
+
+
+def _unfinished(path):
+    return "%s.%d.part" % (path, os.getpid())
 
 
 class _Sections:
@@ -285,6 +326,7 @@ class _Capture:
         self.side_effects = collections.Counter()
         self.notes = []
         self.threads = None
+        self.why_not_native = ""
         containers = [*self.__dict__.values(), *sections.__dict__.values()]
         self.own.update(id(value) for value in containers if type(value) in (set, dict, list, collections.Counter))
         self.seen.update(self.own)
@@ -294,7 +336,11 @@ class _Capture:
     def run(self, level):
         """Writes the heap. `level` is the list of all tracked objects; it is emptied."""
         out = self.out
-        out.json(b"HEAD", _about_this_process(self.taken_at, self.keys, self.collects))
+        about = _about_this_process(self.taken_at, self.keys, self.collects)
+        if self.why_not_native:
+            about["fallback"] = self.why_not_native
+        out.json(b"HEAD", about)
+        del about
         if gc.get_freeze_count():
             self.notes.append("%d objects are frozen (gc.freeze): only those that others reference are in the dump" % gc.get_freeze_count())
         frames, self.threads = self._frames()
@@ -1927,6 +1973,8 @@ def _own_ids():
             parts = []
         elif kind in _MEMORY_TYPES:
             parts = [kind]
+        elif kind in _NATIVE_TYPES.values():
+            parts = []
         else:
             continue
         own.add(id(value))
@@ -2007,6 +2055,395 @@ def _file_row(path):
             known = (status.st_mtime_ns, status.st_size, None)
         _checksums[path] = known
     return {"path": path, "size": status.st_size, "mtime": int(status.st_mtime), "sha256": known[2], "changed": False}
+
+
+# The native agent: a library that does the same faster, in a copy of the process.
+
+# Where the library is; empty: it is not wanted. None: the environment says it, or it is in this file, or there is none.
+native_library = None
+# The library itself, packed, as text: `heldby agent --native` puts it behind this file's text.
+embedded_native_library = None
+NATIVE_LIBRARY_VARIABLE = "HELDBY_NATIVE_LIBRARY"
+NATIVE_AGENT = "heldby_native 0.1.0"
+NATIVE_INTERFACE = 2
+# Why there is none where one was to be.
+_why_no_native_library = ""
+# What is loaded: "path" of the library asked for, then its functions, and "why_not": why it is not used.
+_native = {}
+# A wait is interrupted so often, in milliseconds, that a signal is handled in time.
+NATIVE_WAIT = 50
+NATIVE_TEXT = 8192
+EMBEDDED = "the library in this file"
+
+if ctypes is not None and sys.implementation.name == "cpython":
+    _WITHOUT_LOCK, _WITH_LOCK = 1, 1 | 4  # FUNCFLAG_CDECL, FUNCFLAG_PYTHONAPI
+
+    class _NativeInterface(ctypes._CFuncPtr):
+        _flags_ = _WITHOUT_LOCK
+        _restype_ = ctypes.c_uint32
+
+    class _NativeBegin(ctypes._CFuncPtr):
+        _flags_ = _WITH_LOCK
+        _restype_ = ctypes.c_size_t
+        # Without types of arguments: for each of those ctypes would make an object, which would be in the dump.
+
+    class _NativeWait(ctypes._CFuncPtr):
+        _flags_ = _WITHOUT_LOCK
+        _restype_ = ctypes.c_int
+        _argtypes_ = (ctypes.c_size_t, ctypes.c_int)
+
+    class _NativeEnd(ctypes._CFuncPtr):
+        _flags_ = _WITHOUT_LOCK
+        _restype_ = None
+        _argtypes_ = (ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+
+    class _NativeTrace(ctypes._CFuncPtr):
+        _flags_ = _WITH_LOCK
+        _restype_ = ctypes.c_int
+        _argtypes_ = (ctypes.c_uint64, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+
+    class _NativeTraced(ctypes._CFuncPtr):
+        _flags_ = _WITH_LOCK
+        _restype_ = ctypes.c_int
+        _argtypes_ = (ctypes.c_uint64, ctypes.c_int)
+
+    class _NativeTraceEnd(ctypes._CFuncPtr):
+        _flags_ = _WITH_LOCK
+        _restype_ = None
+        _argtypes_ = ()
+
+    class _NativeTraceThreads(ctypes._CFuncPtr):
+        _flags_ = _WITH_LOCK
+        _restype_ = ctypes.c_int
+        _argtypes_ = (ctypes.c_uint64,) * 4
+
+    _NATIVE_TYPES = {
+        "interface": _NativeInterface, "begin": _NativeBegin, "wait": _NativeWait, "end": _NativeEnd,
+        "trace": _NativeTrace, "traced": _NativeTraced, "trace_end": _NativeTraceEnd, "trace_threads": _NativeTraceThreads,
+    }
+else:
+    _NATIVE_TYPES = {}
+
+
+def use_native_library(path):
+    """For heldby's own ways in: takes dumps with this library, and says in the dumps if there is none. The environment has the last word."""
+    global native_library, _why_no_native_library
+    native_library = os.environ.get(NATIVE_LIBRARY_VARIABLE, path or (None if embedded_native_library else ""))
+    _why_no_native_library = "its library is not beside heldby" if native_library == "" and not path else ""
+
+
+def _load_native():
+    """Loads the library, once. None if it can be used; else why not, an empty text if there is none."""
+    path = native_library
+    if path is None:
+        path = os.environ.get(NATIVE_LIBRARY_VARIABLE, EMBEDDED if embedded_native_library else "")
+    if _native.get("path") != path:
+        _native.update(path=path, why_not=_why_not_native(path) if path else _why_no_native_library)
+    return _native["why_not"]
+
+
+def _why_not_native(path):
+    if not _NATIVE_TYPES:
+        return "this interpreter has no ctypes"
+    if hasattr(sys, "gettotalrefcount"):
+        return "this is a debug build of the interpreter"
+    if not sys.platform.startswith("linux") or struct.calcsize("P") != 8:
+        return "the native agent is for 64-bit Linux"
+    descriptor = None
+    try:
+        import _ctypes
+
+        place = os.fspath(path)
+        handle = _loaded_before() if path == EMBEDDED else None
+        if handle is None:
+            if path == EMBEDDED:
+                descriptor, place = _unpack_native_library()
+            if not _is_whole_library(place):
+                return "%s cannot be loaded: it is damaged" % path
+            # One that came in this file shows its names, so that it is found when another such file comes.
+            handle = _ctypes.dlopen(place, 2 | (os.RTLD_GLOBAL if path == EMBEDDED else 0))
+        if _NativeInterface(_ctypes.dlsym(handle, "heldby_native_interface"))() != NATIVE_INTERFACE:
+            return "%s is of another version" % path
+        functions = {name: t(_ctypes.dlsym(handle, "heldby_native_" + name)) for name, t in _NATIVE_TYPES.items()}
+    except (OSError, ImportError) as error:
+        return "%s cannot be loaded: %s" % (path, error)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    _native.update(functions)
+    return None
+
+
+def _loaded_before():
+    """The handle of the process's own names, if a library that came in such a file is among them: what it has noted is in no other."""
+    import _ctypes
+
+    handle = _ctypes.dlopen(None, 2)
+    try:
+        interface = _ctypes.dlsym(handle, "heldby_native_interface")
+    except OSError:
+        return None
+    return handle if _NativeInterface(interface)() == NATIVE_INTERFACE else None
+
+
+def _unpack_native_library():
+    """A file in memory with the library that stands in this file, and its path: no file system has to take it, or to let it be run."""
+    if zlib is None or not hasattr(os, "memfd_create"):
+        raise OSError("it takes zlib and memfd_create to unpack it")
+    library = zlib.decompress(binascii.a2b_base64(embedded_native_library))
+    descriptor = os.memfd_create("heldby_native")
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(library)
+    return descriptor, "/proc/self/fd/%d" % descriptor
+
+
+def _is_whole_library(path):
+    """Whether a file of ELF is as long as its header says: a part of one would end the process that loads it."""
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if len(head) < 64 or head[:6] != b"\x7fELF\2\1":
+        return False
+    (table,), (entry, count) = struct.unpack_from("<Q", head, 40), struct.unpack_from("<HH", head, 58)
+    return table + entry * count <= os.path.getsize(path)
+
+
+def _begin_native_dump(path, keys, compress, collects):
+    """The library's handle of a dump that it has begun, or None and why it has not."""
+    # A text: what it was made of must not be there when the library looks at the heap.
+    order = json.dumps(_native_order(path, keys, "none" if compress is False else "zstd", collects))
+    begun = _send_native_order(order)
+    return (begun, "") if type(begun) is int else (None, begun)
+
+
+def _send_native_order(order):
+    probes = _Probes()
+    shared = json.dumps(probes.shared)
+    order = ('%s, "probes": %s, "referenced_by_probes": %s}' % (order[:-1], json.dumps(probes.expected), shared)).encode("ascii")
+    probes.expected = probes.shared = None
+    own = _own_ids()
+    own.update(probes.ids())
+    own.add(id(order))
+    count, own = len(own), array("Q", own).tobytes()
+    reason = bytes(NATIVE_TEXT)
+    handle = _native["begin"](order, len(order), own, count, reason, NATIVE_TEXT)
+    return handle or reason.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _finish_native_dump(handle, path, keys, compress):
+    """Waits for a dump. If there is none in the end, this agent takes it."""
+    text = bytes(NATIVE_TEXT)
+    try:
+        _wait_for_native_dump(handle)
+    finally:
+        # A dump that is going on yet, because a signal's handler raised, is ended by that.
+        _native["end"](handle, text, NATIVE_TEXT)
+    report = json.loads(text.partition(b"\0")[0].decode("utf-8", "replace") or "{}")
+    _native["report"] = report
+    if "objects" in report:
+        return
+    if report.get("errno"):
+        # What it cannot write, this agent cannot either.
+        raise OSError(report["errno"], os.strerror(report["errno"]), _unfinished(path))
+    why_not = report.get("failure", "the process that took it ended without a word")
+    if report.get("is_lasting", True):
+        _native["why_not"] = why_not
+    _dump_with(_dump_in_python, path, keys, compress, why_not)
+
+
+def _wait_for_native_dump(handle):
+    while not _native["wait"](handle, NATIVE_WAIT):
+        pass
+
+
+def _finish_native_dump_alone(*dumping):
+    try:
+        _finish_native_dump(*dumping)
+    except Exception as error:
+        os.write(2, b"heldby: no dump could be taken: %s\n" % os.fsencode("%s" % error))
+
+
+def _native_order(path, keys, codec, collects):
+    """What the library has to know; its `Order` says what each is. The addresses are those of what lives as long as the agent."""
+    about = _about_this_process(time.time_ns(), keys, collects)
+    about["agent"] = NATIVE_AGENT
+    return {
+        "path": path,
+        "unfinished": _unfinished(path),
+        "keys": bool(keys),
+        "codec": codec,
+        "head": about,
+        "thresholds": gc.get_threshold(),
+        "types": {name: id(t) for name, t in _NATIVE_NAMES.items()},
+        "leaves": sorted(LEAVES),
+        "rest": [[address, rest] for address, rest in _REST.items()],
+        "getters": [[address, names] for address, names in _GETTERS.items()],
+        "getters_by_name": [[module, name, names] for (module, name), names in _GETTERS_BY_NAME.items()],
+        "modules": id(sys.modules),
+        "builtins": id(builtins.__dict__),
+        "agent_globals": id(globals()),
+        "current_frames": id(_current_frames),
+        "context_items": id(_items_of_context),
+        "none": id(None),
+        "least_digits": (int.__sizeof__(0) - int.__basicsize__) // int.__itemsize__,
+        "modules_that_list_dead_objects": ["_asyncio"] if MODULES_LIST_DEAD_OBJECTS else [],
+        # Some versions count a header of the collector's for types that have none.
+        "bytes_before_static_types": sys.getsizeof(int) - type.__sizeof__(int),
+        "library_folders": _library_folders(),
+    }
+
+
+def trace(all=False):
+    """Has the native agent note, from now on, which line makes each container larger.
+
+    Dumps that are taken later have these lines, and `heldby` reports them as *observed*. It costs the program a little time for each
+    list, set and deque that grows. Up to Python 3.13 what dictionaries keep their entries in is noted only with `all=True`, together
+    with all other objects, which costs several times as much. What is too small is not seen: dictionaries of up to five entries, sets
+    of up to four, deques of less than a hundred items (2,100 up to Python 3.10).
+
+    Raises RuntimeError where the native agent is not at hand, or the interpreter is not one that it can trace.
+    """
+    why_not = _load_native()
+    if why_not is None:
+        reason = bytes(NATIVE_TEXT)
+        if _native["trace"](id(sys._getframe().f_code), bool(all), reason, NATIVE_TEXT):
+            why_not = reason.partition(b"\0")[0].decode("utf-8", "replace")
+        elif not _tracing_is_right(all):
+            untrace()
+            why_not = "it does not find the lines of this interpreter"
+    if why_not is not None:
+        raise RuntimeError("heldby: store sites cannot be observed: %s" % (why_not or "there is no native agent"))
+
+
+def untrace():
+    """Has nothing noted any more. What was noted is forgotten."""
+    if _load_native() is None:
+        _native["trace_end"]()
+
+
+def _tracing_is_right(all):
+    """Whether the lines that are noted are those that run."""
+    grown, lines = _grow_containers()
+    found = [_native["traced"](id(container), kind) for kind, container in enumerate(grown)]
+    if found[-1] == 0 and not all and sys.version_info < (3, 14):
+        lines[-1] = 0
+    return found == lines
+
+
+def _grow_containers():
+    """Containers, and the lines that made them larger last."""
+    grown, first = ([], set(), collections.deque(), {}), sys._getframe().f_lineno
+    grown[0].append(None)
+    grown[1].update(range(8))
+    grown[2].extend(range(4000))
+    grown[3].update(dict.fromkeys(range(64)))
+    return grown, [first + 1, first + 2, first + 3, first + 4]
+
+
+_current_frames = sys._current_frames
+_NATIVE_NAMES = {
+    "object": object, "object.__sizeof__": object.__dict__["__sizeof__"], "list": list, "tuple": tuple, "dict": dict, "set": set,
+    "frozenset": frozenset, "deque": collections.deque, "str": str, "int": int, "function": types.FunctionType,
+    "code": types.CodeType, "frame": types.FrameType, "module": types.ModuleType, "cell": types.CellType, "lru_cache": _LruCache,
+    "Context": contextvars.Context, "local": _ThreadLocal, "weakref": weakref.ref, "member_descriptor": types.MemberDescriptorType,
+    "getset_descriptor": types.GetSetDescriptorType, "method_descriptor": types.MethodDescriptorType,
+    "generator": types.GeneratorType, "coroutine": types.CoroutineType, "async_generator": types.AsyncGeneratorType,
+    "map": map, "zip": zip, "zip_longest": itertools.zip_longest,
+}
+
+
+class _NativeProbe:
+    def __init__(self, first, second):
+        self.first = first
+        self.second = second
+
+
+class _Probes:
+    """Objects whose parts are known, for the library to find them: it says where it does not, and no dump is taken by a wrong layout."""
+
+    def __init__(self):
+        self.objects = []
+        self.expected = []
+        # Addresses of plain objects that others have, too, and how many references to them were added.
+        self.shared = []
+        mark, other, key = object(), object(), "heldby: \xe9 \u20ac \U0001f40d"
+        self.objects += [mark, other, key]
+        for what, probe in (
+            ("a list", [mark, other]), ("a tuple", (mark, [])), ("a set", {mark}), ("a large set", set(range(100))),
+            ("a deque", collections.deque([mark, other])), ("0", 0), ("a large integer", 1 << 70), ("a text", "heldby"),
+            ("another text", key), ("a class", _NativeProbe),
+        ):
+            items = list(probe) if type(probe) in (list, tuple, set, collections.deque) else []
+            self.expect(what, probe, items=_ids(items), is_tracked=type(probe) is list)
+        self.expect("a dictionary", {key: mark}, keys=[id(key)], items=[id(mark)], texts=[key])
+        self.expect("a large dictionary", dict.fromkeys(range(100)), keys=_ids(range(100)), items=[id(None)] * 100)
+        counted = object()
+        self.objects.append([counted, counted, counted])
+        self.expect("a reference count", counted)
+        del counted
+        self.expected[-1]["count"] = 3 + 1  # The list of objects has it too.
+        self.expect_attributes(_NativeProbe(mark, other), mark, other)
+        self.expect_function(mark, other)
+        self.expect_generator(mark)
+        self.expect_cache()
+        # Numbers and texts are everybody's.
+        self.objects = [o for o in self.objects if type(o) not in (int, str) and o is not _NativeProbe]
+
+    def expect(self, what, probe, **parts):
+        self.objects.append(probe)
+        parts = {name: list(part) if type(part) is array else part for name, part in parts.items()}
+        self.expected.append({"what": what, "object": id(probe), "bytes": sys.getsizeof(probe), **parts})
+
+    def expect_attributes(self, probe, first, second):
+        if sys.version_info >= (3, 11):
+            references = [(ATTRIBUTE, "first", id(first)), (ATTRIBUTE, "second", id(second))]
+        else:
+            references = [(NAMESPACE, None, id(probe.__dict__))]
+            self.objects.append(probe.__dict__)
+        self.expect("an instance", probe, references=references, is_tracked=True)
+
+    def expect_function(self, mark, other):
+        def probe(positional=mark, *, keyword=other):
+            return mark
+
+        code, (cell,) = probe.__code__, probe.__closure__
+        self.expect("a function", probe, texts=["_Probes.expect_function.<locals>.probe", __name__], references=[
+            (DEFAULT | DESCRIBED, "positional", id(mark)), (KEYWORD_DEFAULT | DESCRIBED, "keyword", id(other)),
+            (FREE_VARIABLE | DESCRIBED, "mark", id(cell)), (MACHINERY, "__code__", id(code)), (SLOT, "__closure__", id(probe.__closure__)),
+        ])
+        self.expect("a cell", cell, references=[(CELL_CONTENTS, None, id(mark))])
+        self.expect("code", code, references=[(MACHINERY, "co_consts", id(code.co_consts))], texts=[code.co_filename, "probe" if sys.version_info < (3, 11) else code.co_qualname])
+        self.objects += [probe.__closure__, probe.__defaults__, probe.__kwdefaults__]
+
+    def expect_generator(self, mark):
+        def generate(kept):
+            yield kept
+
+        probe = generate(mark)
+        next(probe)
+        frame = probe.gi_frame
+        if FRAMES_ARE_APART:
+            self.expect("a generator", probe, references=[(LOCAL, "kept", id(mark))])
+            self.expect("a frame", frame, references=[(LOCAL | DESCRIBED, "kept", id(mark)), (MACHINERY, "f_code", id(frame.f_code))])
+        else:
+            self.expect("a frame", frame, references=[(LOCAL, "kept", id(mark)), (MACHINERY, "f_code", id(frame.f_code))])
+            self.objects.append(probe)
+        self.objects.append(generate)
+
+    def expect_cache(self):
+        key = "heldby: a key"
+        probe = _LruCache(not_, 2, False, tuple)
+        probe(key)
+        parts = gc.get_referents(probe)
+        self.shared = [(id(part), 1) for part in parts if type(part) is object]
+        entries = _entries_of_cache(parts)
+        self.expect("a cache", probe, references=[(CACHE, None, id(entries))])
+        (entry,) = entries.values()
+        self.expect("an entry of a cache", entry, references=[(SLOT, "key", id(key)), (CELL_CONTENTS, None, id(False))])
+        self.objects += [entries]
+
+    def ids(self):
+        """Addresses of all that was made for this."""
+        return {id(self), id(self.__dict__), id(self.objects), *map(id, self.objects)}
 
 
 # Who holds one object: `why`.
@@ -3053,23 +3490,27 @@ def _short(qualname):
 _installation = {}
 # The memory of a process is looked at so often, in seconds.
 MEMORY_INTERVAL = 1.0
+# A dump may be larger than the one before by this factor, and so many bytes of a disk are left to others.
+ROOM_FOR_GROWTH = 1.5
+LEAST_FREE = 64 << 20
 # After the first dump for its memory the next comes when it has grown by this part.
 MEMORY_GROWTH = 0.1
 
 
-def install(dir, signal=None, every=None, at_memory=None, keep=10):
+def install(dir, signal=None, every=None, at_memory=None, keep=10, at_exit=False):
     """Dumps into the folder `dir` when something happens; returns a function that ends it.
 
     `signal`: the number of a signal; what handled it before is called too. `every`: seconds between two dumps. `at_memory`: bytes of
-    resident memory at which to dump, and again each time it has grown by a tenth. The newest `keep` dumps of this process stay; their
-    names sort by time. The dumps are taken by a thread of the agent's, one at a time; a signal that comes meanwhile is not lost. A
-    forked child goes on by itself, into the same folder.
+    resident memory at which to dump, and again each time it has grown by a tenth. `at_exit`: whether to dump when the interpreter ends.
+    The newest `keep` dumps of this process stay; their names sort by time. Where the disk would be filled, older ones go before their
+    time, and if that is not enough no dump is taken. The dumps are taken by a thread of the agent's, one at a time; a signal that comes
+    meanwhile is not lost. A forked child goes on by itself, into the same folder.
 
     Raises ValueError when there is nothing to wait for, RuntimeError when dumps are installed already, when a signal is asked for and
     this is not the main thread, or when this system does not tell how much memory a process has; OSError when the folder cannot be made.
     """
-    if signal is None and every is None and at_memory is None:
-        raise ValueError("heldby: say when to dump: install(dir, signal=…), every=… seconds or at_memory=… bytes")
+    if signal is None and every is None and at_memory is None and not at_exit:
+        raise ValueError("heldby: say when to dump: install(dir, signal=…), every=… seconds, at_memory=… bytes or at_exit=True")
     if every is not None and not every > 0:
         raise ValueError("heldby: every=… is a number of seconds greater than 0")
     if keep < 1:
@@ -3084,6 +3525,8 @@ def install(dir, signal=None, every=None, at_memory=None, keep=10):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     _installation.update(folder=folder, every=every, at_memory=at_memory, keep=keep, signal=None, previous=None)
     _begin_installation()
+    if at_exit:
+        atexit.register(_dump_installed_at_exit)
     if signal is not None:
         _installation["signal"] = signal
         try:
@@ -3111,6 +3554,7 @@ def _uninstall():
             signals.signal(number, signals.SIG_DFL if previous is None else previous)
     wake = _installation.get("wake")
     _installation.clear()
+    atexit.unregister(_dump_installed_at_exit)
     if wake is not None:
         _release(wake)
 
@@ -3164,6 +3608,8 @@ def _dump_when_due(wake):
 def _dump_installed():
     try:
         folder, keep, paths = _installation["folder"], _installation["keep"], _installation["paths"]
+        if not _has_room(folder, paths):
+            raise OSError("the disk of %s is nearly full" % folder)
         _installation["number"] += 1
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = os.path.join(folder, "%s-%d-%06d.heldby" % (moment, os.getpid(), _installation["number"]))
@@ -3180,6 +3626,28 @@ def _dump_installed():
                 sys.stderr.write("heldby: no dump could be taken: %s\n" % error)
             except Exception:
                 pass
+
+
+def _dump_installed_at_exit():
+    global _moment
+    # A fork that is not the program's own process any more has its own.
+    if _installation and _installation["pid"] == os.getpid():
+        _moment = "exit"
+        _dump_installed()
+
+
+def _has_room(folder, paths):
+    """Whether the disk has room for a dump as large as the largest so far, and a part of it stays free; older dumps make room."""
+    if not hasattr(os, "statvfs"):
+        return True
+    while True:
+        disk = os.statvfs(folder)
+        largest = max([os.path.getsize(path) for path in paths if os.path.exists(path)], default=0)
+        if disk.f_bavail * disk.f_frsize >= largest * ROOM_FOR_GROWTH + LEAST_FREE:
+            return True
+        if len(paths) < 2:
+            return False
+        os.unlink(paths.pop(0))
 
 
 def _resident_bytes():

@@ -28,6 +28,8 @@ def look_around(witness, secret, folder):
         "version": "%d.%d.%d" % sys.version_info[:3],
         "can_be_dumped": sys.version_info >= (3, 8) and sys.implementation.name == "cpython",
         "implementation": sys.implementation.name,
+        "system": sys.platform,
+        "machine": os.uname().machine if hasattr(os, "uname") else "",
     }
 
 
@@ -40,6 +42,8 @@ def outcome(path):
         with open(path + ".failed", encoding="utf-8", errors="replace") as file:
             failed = file.read()
         os.unlink(path + ".failed")
+    elif sys.__dict__.get("_heldby_failed", ("", ""))[0] == path:
+        failed = sys.__dict__.pop("_heldby_failed")[1]
     size = os.path.getsize(path) if os.path.exists(path) else None
     return {"size": size, "failed": failed, "is_going_on": is_going_on}
 

@@ -4,33 +4,69 @@
 # dumps. No `evaluate` may take long, because debugpy tells in its console about one that takes three seconds, with the whole
 # expression in it. So a thread takes the dump, one of the debugger's kind, which the debugger neither shows nor stops.
 
+import errno
+
 # So many bytes an object must be free on the disk before a dump is begun.
 BYTES_AN_OBJECT = 100
+BYTES_AT_LEAST = 1 << 20
+
+# What a file cannot be written for when there is no room for it: a full disk, a quota, a limit of the process.
+NO_ROOM = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
+
+MAKE_ROOM = "make room there, then take the snapshot again"
 
 _threads_of_dumps = []
 
 
-def begin(path, compressed, moment):
+def begin(path, compressed, moment, library):
     """Begins a dump, taken for `moment`: in the end there is a file `path`, or `path + ".failed"` that says why not. Tells why it was not begun, if so."""
     global _moment
     _moment = moment
+    use_native_library(library)
     if moment == "question" and _is_unheld():
         return {"failed": None, "is_unheld": True}
     folder = os.path.dirname(path)
     if hasattr(os, "statvfs"):
         disk = os.statvfs(folder)
-        free, needed = disk.f_bavail * disk.f_frsize, len(gc.get_objects()) * BYTES_AN_OBJECT
+        # The native agent does not count first, which would make the program wait.
+        needed = BYTES_AT_LEAST if _load_native() is None else len(gc.get_objects()) * BYTES_AN_OBJECT
+        free = disk.f_bavail * disk.f_frsize
         if free < needed:
-            return {"failed": "the disk of %s has %.1f MiB left, the dump may need %.1f MiB" % (folder, free / 2**20, needed / 2**20)}
+            return {"failed": "the disk of %s has %.1f MiB left, the dump may need %.1f MiB: %s" % (folder, free / 2**20, needed / 2**20, MAKE_ROOM)}
     if _threads_wait_for_each_other():
         _dump_or_say_why_not(path, compressed)
         return {"failed": None}
-    thread = threading.Thread(target=_dump_or_say_why_not, args=(path, compressed), name="heldby", daemon=True)
+    _begin_thread(_dump_or_say_why_not, (path, compressed))
+    return {"failed": None}
+
+
+def begin_counting(path, library, wanted, seconds):
+    """Begins to count how often lines run: in the end there is a file `path` with the numbers, or `path + ".failed"`."""
+    use_native_library(library)
+    if _threads_wait_for_each_other():
+        # Nobody gives way to a thread of ours: one could not count for long without being waited for.
+        _count_or_say_why_not(path, wanted, min(seconds, 2))
+    else:
+        _begin_thread(_count_or_say_why_not, (path, wanted, seconds))
+    return {"failed": None}
+
+
+def begin_tracing(library, all):
+    """Has it noted from now on where containers grow."""
+    use_native_library(library)
+    try:
+        trace(all)
+    except RuntimeError as error:
+        return {"failed": "%s" % error}
+    return {"failed": None}
+
+
+def _begin_thread(do, arguments):
+    thread = threading.Thread(target=do, args=arguments, name="heldby", daemon=True)
     # By these the debugger knows a thread that it is to leave alone.
     thread.is_pydev_daemon_thread = thread.pydev_do_not_trace = True
     _threads_of_dumps.append(thread)
     thread.start()
-    return {"failed": None}
 
 
 def _is_unheld():
@@ -49,10 +85,23 @@ def _dump_or_say_why_not(path, compressed):
     try:
         dump(path, compress=compressed)
     except BaseException as error:
-        unfinished = path + ".part"
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            _say_why_not(path, "there is no room for it in %s (%s): %s" % (os.path.dirname(path), error.strerror, MAKE_ROOM))
+        else:
+            _say_why_not(path, "%s: %s" % (type(error).__name__, error))
+
+
+def _say_why_not(path, reason):
+    """Beside the place of the dump, so that it is seen at once; where there is no room for that, to whoever asks for the outcome."""
+    unfinished = path + ".part"
+    try:
         with open(unfinished, "w", encoding="utf-8") as file:
-            file.write("%s: %s" % (type(error).__name__, error))
+            file.write(reason)
         os.replace(unfinished, path + ".failed")
+    except OSError:
+        sys._heldby_failed = (path, reason)
+        if os.path.exists(unfinished):
+            os.unlink(unfinished)
 
 
 _own_ids_without_thread = _own_ids

@@ -24,19 +24,26 @@ _own_ids_of_agent = _own_ids
 _about_this_process_of_agent = _about_this_process
 
 
-def start_interval_dumps(folder, every, keep, bootstrap, modules, objects, is_helper):
+def start_interval_dumps(folder, every, keep, bootstrap, native_library, traced, modules, objects, is_helper):
     """Dumps into a folder of this process's own below `folder`: each `every` seconds and at exit; the newest `keep` stay.
 
     The file `joined` in the folder `bootstrap` grows by a byte, and when the process gets its folder, id and path are added to
     `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
+    `traced`: "containers" or "all", of which it is noted where they grow; an empty text: of nothing.
     """
     _modules.update(modules)
+    use_native_library(native_library)
     __builtins__["__import__"] = _import_apart
     _apart.extend(objects)
     _apart_ids.update(map(id, _apart))
     _apart_ids.add(id(_apart))
     _interval.update(folder=folder, every=min(every, _thread.TIMEOUT_MAX), keep=keep, bootstrap=bootstrap)
     _interval.update(forking=False, program_start=time.time_ns())
+    if traced:
+        try:
+            trace(all=traced == "all")
+        except RuntimeError as error:
+            os.write(2, b"%s\n" % os.fsencode("%s" % error))
     if not is_helper:
         _begin_interval_dumps()
         atexit.register(_dump_at_exit)

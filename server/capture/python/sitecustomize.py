@@ -25,7 +25,9 @@ def _start_agent(folder):
     if command.startswith("from multiprocessing.resource_tracker import main"):
         return
     with open(os.path.join(folder, "settings"), "rb") as file:
-        every, keep, dumps = file.read().split(b"\n", 2)
+        every, keep, traced, dumps = file.read().split(b"\n", 3)
+    with open(os.path.join(folder, "native"), "rb") as file:
+        native_library = os.fsdecode(file.read())
     agent, modules, objects = _load_apart(os.path.join(folder, "heldby_agent.py"))
     if agent is not None:
         agent["start_interval_dumps"](
@@ -33,6 +35,8 @@ def _start_agent(folder):
             every=float(every),
             keep=int(keep),
             bootstrap=folder,
+            native_library=native_library,
+            traced=traced.decode("ascii"),
             modules=modules,
             objects=objects,
             is_helper="from multiprocessing.forkserver import main; main(" in command,

@@ -1,4 +1,4 @@
-//! A dump of a program that is being debugged, by nothing but the debugger's `evaluate` request.
+//! A dump of a program that is being debugged, by nothing but the debugger's `evaluate` request; or another errand of the agent's.
 //!
 //! What flows in is what the debugger answers, what flows out is what to evaluate next: nothing here talks to a debugger, so that
 //! each editor can bring its own. The program needs nothing installed and may be running or paused. It looks whether it sees the
@@ -17,6 +17,10 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempPath;
+
+use crate::confirm::{self, CountedLines, LineCounts};
+use crate::launch::Trace;
+use crate::python_text;
 
 /// Bytes of a dump in one answer.
 const PIECE: u64 = 4 << 20;
@@ -64,6 +68,22 @@ pub struct Captured {
     pub was_fetched: bool,
 }
 
+impl Captured {
+    /// What was counted of these lines, by [`Purpose::Count`]; the file is removed.
+    ///
+    /// # Errors
+    /// [`DebugSessionError::Failed`] with why nothing was counted, [`DebugSessionError::Folder`] when the file cannot be read.
+    pub fn counts(&self, lines: &[CountedLines]) -> Result<LineCounts> {
+        let text = fs::read(&self.path).map_err(|source| DebugSessionError::Folder {
+            path: self.path.clone(),
+            source,
+        })?;
+        // If it cannot be removed, it is a small file that nothing reads.
+        let _ = fs::remove_file(&self.path);
+        confirm::counts_of(&text, lines).map_err(DebugSessionError::Failed)
+    }
+}
+
 /// Whether the program may write the dump where it is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transfer {
@@ -108,7 +128,7 @@ pub enum DebugSessionError {
     #[error("its value was made for this answer, and nothing holds it")]
     Unheld,
     /// The program could not write its dump.
-    #[error("the program could not take the dump: {0}")]
+    #[error("the program could not do it: {0}")]
     Failed(String),
     /// There is neither a dump nor a reason.
     #[error(
@@ -119,6 +139,9 @@ pub enum DebugSessionError {
         /// Where the dump was to be, as the program knows it.
         folder: PathBuf,
     },
+    /// The debugger's program is another one.
+    #[error("the session is of process {0}")]
+    OtherProcess(u64),
     /// The pieces do not come whole.
     #[error("the dump came damaged through the debugger, at byte {offset}, {MOST_TRIES} times")]
     Damaged {
@@ -132,13 +155,24 @@ pub enum DebugSessionError {
 
 type Result<T> = std::result::Result<T, DebugSessionError>;
 
-/// What the dump is taken for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the dump is taken for, or what else the agent is to do.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Purpose {
-    /// To be compared with others of the process.
+    /// A dump to be compared with others of the process.
     Series,
-    /// To say who holds one object.
+    /// A dump to say who holds one object.
     Question,
+    /// No dump: how often lines run. [`Captured::counts`] reads the file that comes of it.
+    Count {
+        /// Which.
+        lines: Vec<CountedLines>,
+        /// Over how long.
+        time: Duration,
+        /// Of this process, and no other.
+        pid: u64,
+    },
+    /// No dump, and no file: from now on the native agent notes where containers grow.
+    Trace(Trace),
 }
 
 /// A capture that is going on.
@@ -192,6 +226,8 @@ struct Around {
     version: String,
     implementation: String,
     can_be_dumped: bool,
+    system: String,
+    machine: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -266,6 +302,7 @@ impl DebugSessionCapture {
                 }
                 match begun.failed {
                     Some(reason) => Err(DebugSessionError::Failed(reason)),
+                    None if matches!(self.purpose, Purpose::Trace(_)) => self.done(false),
                     None => Ok(self.wait(0, FIRST_WAIT, false)),
                 }
             }
@@ -282,29 +319,70 @@ impl DebugSessionCapture {
     }
 
     fn looked(&mut self, answer: Option<Answer>) -> Result<Step> {
-        let around: Around = json(&bytes_of(answer)?)?;
+        let mut around: Around = json(&bytes_of(answer)?)?;
         if !around.can_be_dumped {
             return Err(DebugSessionError::Interpreter {
                 implementation: around.implementation,
                 version: around.version,
             });
         }
+        if let Purpose::Count { pid, .. } = self.purpose {
+            if around.pid != pid {
+                return Err(DebugSessionError::OtherProcess(around.pid));
+            }
+            // It is no dump, and must not look like one.
+            for name in [&mut around.path, &mut around.name] {
+                *name = format!("{}.counts", name.trim_end_matches(".heldby"));
+            }
+        }
         let compressed = if around.is_local { "False" } else { "True" };
-        let moment = match self.purpose {
-            Purpose::Series => "call",
-            Purpose::Question => "question",
-        };
         let path = python_text(&around.path);
-        let arguments = [path, compressed.to_owned(), python_text(moment)];
+        let library = crate::native_library();
+        // To another machine it goes with the agent, if it is one like this.
+        let is_alike =
+            around.system == std::env::consts::OS && around.machine == std::env::consts::ARCH;
+        let with_agent = library.as_ref().filter(|_| !around.is_local && is_alike);
+        let agent = with_agent.and_then(|library| crate::agent_source_with(library).ok());
+        let agent = agent.unwrap_or_else(|| crate::agent_source().to_owned());
+        let library = library.filter(|_| around.is_local);
+        let library = library.map_or(String::new(), |path| path.display().to_string());
+        let library = python_text(&library);
+        let dump = |moment| {
+            let compressed = compressed.to_owned();
+            vec![
+                path.clone(),
+                compressed,
+                python_text(moment),
+                library.clone(),
+            ]
+        };
+        let (function, arguments) = match &self.purpose {
+            Purpose::Series => ("begin", dump("call")),
+            Purpose::Question => ("begin", dump("question")),
+            Purpose::Count { lines, time, .. } => {
+                let seconds = time.as_secs_f64().to_string();
+                let lines = confirm::python_list(lines);
+                ("begin_counting", vec![path, library, lines, seconds])
+            }
+            Purpose::Trace(trace) => {
+                let all = if *trace == Trace::All {
+                    "True"
+                } else {
+                    "False"
+                };
+                ("begin_tracing", vec![library, all.to_owned()])
+            }
+        };
         let source = [
-            crate::agent_source(),
+            &agent,
             include_str!("../python/heldby_debug_session.py"),
+            include_str!("../python/heldby_confirm.py"),
             QUESTIONS,
         ]
         .join("\n");
         self.around = Some(around);
         self.state = State::Beginning;
-        Ok(self.evaluate(&source, "begin", &arguments))
+        Ok(self.evaluate(&source, function, &arguments))
     }
 
     /// Whether the dump, or the reason why there is none, lies in the folder.
@@ -532,30 +610,6 @@ fn local_name(name: &str) -> String {
     name.chars()
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
         .collect()
-}
-
-/// A text as Python writes it, in ASCII.
-fn python_text(text: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut literal = String::with_capacity(text.len() + text.len() / 16 + 2);
-    literal.push('\'');
-    for c in text.chars() {
-        match c {
-            '\\' => literal.push_str("\\\\"),
-            '\'' => literal.push_str("\\'"),
-            '\n' => literal.push_str("\\n"),
-            // debugpy reads a line break in `@LINE@`.
-            '@' => literal.push_str("\\x40"),
-            ' '..='~' => literal.push(c),
-            _ => {
-                // Writing to a string does not fail.
-                let _ = write!(literal, "\\U{:08x}", u32::from(c));
-            }
-        }
-    }
-    literal.push('\'');
-    literal
 }
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ const DUMPED: &str = "dumped";
 /// For a process that outlives the program and is taking a dump.
 const A_MOMENT: Duration = Duration::from_secs(5);
 
+/// Of what the native agent notes where it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// Of containers' storage.
+    Containers,
+    /// Of all objects; up to Python 3.13 the entries of dictionaries are among them.
+    All,
+}
+
 /// How a program is to be dumped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -25,6 +34,10 @@ pub struct Settings {
     pub every: Duration,
     /// How many of the newest dumps are kept of each process.
     pub keep: usize,
+    /// The native agent's library: without it, the pure-Python agent takes the dumps.
+    pub native_library: Option<PathBuf>,
+    /// Whether it is noted where containers grow, which takes the native agent.
+    pub trace: Option<Trace>,
 }
 
 /// Why a program cannot be launched so that it dumps itself.
@@ -79,6 +92,11 @@ impl Launch {
             ),
             ("heldby_agent.py", agent.into_bytes()),
             ("settings", settings_text(&settings, &folder)),
+            // Its path. Empty: there is none.
+            (
+                "native",
+                bytes_of(settings.native_library.as_deref().unwrap_or(Path::new(""))),
+            ),
         ];
         for (name, text) in files {
             let path = bootstrap.path().join(name);
@@ -166,7 +184,13 @@ impl Launch {
 
 /// What the agent reads at the start of each process: seconds, number of dumps, folder, a line each.
 fn settings_text(settings: &Settings, folder: &Path) -> Vec<u8> {
-    let mut text = format!("{}\n{}\n", settings.every.as_secs_f64(), settings.keep).into_bytes();
+    let traced = match settings.trace {
+        None => "",
+        Some(Trace::Containers) => "containers",
+        Some(Trace::All) => "all",
+    };
+    let every = settings.every.as_secs_f64();
+    let mut text = format!("{every}\n{}\n{traced}\n", settings.keep).into_bytes();
     text.extend(bytes_of(folder));
     text
 }

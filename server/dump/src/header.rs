@@ -32,6 +32,10 @@ pub struct Header {
     pub at_exit: bool,
     /// Taken to answer a question about one object, at any moment: it says nothing of what the program does between two dumps.
     pub for_question: bool,
+    /// Name and version of the agent that took it.
+    pub agent: String,
+    /// Why the native agent did not take it, where one was at hand.
+    pub fallback: String,
     /// Path of the interpreter.
     pub executable: String,
     /// `sys.argv`.
@@ -91,6 +95,8 @@ impl Header {
             taken_at_nanoseconds: number("taken_at"),
             at_exit: text("moment") == "exit",
             for_question: text("moment") == "question",
+            agent: text("agent"),
+            fallback: text("fallback"),
             executable: text("executable"),
             argv: texts("argv"),
             working_folder: text("working_folder"),

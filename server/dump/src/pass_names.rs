@@ -252,6 +252,7 @@ impl NamesPass {
                 self.roots.extend(known);
             }
             b"LINK" => self.links(body)?,
+            b"TRAC" => self.growths(body)?,
             b"TYPE" | b"CODE" | b"FUNC" | b"MODU" | b"FRAM" => self.names(&section.tag.0, body)?,
             // A section of a later minor version.
             _ => {}
@@ -275,6 +276,33 @@ impl NamesPass {
                 name,
             });
         self.links.extend(links);
+        Ok(())
+    }
+
+    fn growths(&mut self, mut body: Body<'_>) -> Result<(), SectionError> {
+        let (count, place_count) = (body.u32()? as usize, body.u32()? as usize);
+        let (containers, rows) = (body.column64(count)?, body.column32(count)?);
+        let codes = body.column64(place_count)?;
+        let (lines, columns) = (body.column32(place_count)?, body.column32(place_count)?);
+        let (end_lines, end_columns) = (body.column32(place_count)?, body.column32(place_count)?);
+        body.end()?;
+        let starts = lines.iter().zip(columns.iter());
+        let ends = end_lines.iter().zip(end_columns.iter());
+        let places = codes.iter().zip(starts.zip(ends));
+        let places: Vec<u32> = places
+            .map(|(code, ((line, column), (end_line, end_column)))| {
+                let at = [line, column, end_line, end_column];
+                self.builder.growth_place(code, at)
+            })
+            .collect();
+        for (container, row) in containers.iter().zip(rows.iter()) {
+            let Some(&place) = places.get(row as usize) else {
+                return Err(SectionError::Inconsistent(
+                    "it names a place that it does not have",
+                ));
+            };
+            self.builder.growth(container, place);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89HELDBY\n";
 /// The format's major version that this crate writes, and the newest it reads.
 pub const MAJOR_VERSION: u16 = 1;
 /// The format's minor version that this crate writes.
-pub(crate) const MINOR_VERSION: u16 = 1;
+pub(crate) const MINOR_VERSION: u16 = 2;
 /// Bytes before the first section.
 pub(crate) const PREAMBLE_BYTES: u64 = 16;
 /// Bytes of a section's header.

@@ -1,8 +1,12 @@
 //! Writes a dump file, section by section. For agents written in Rust, and for tests that need a file of their own.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use crate::section::{Codec, MAGIC, MAJOR_VERSION, MAX_SECTION_BYTES, MINOR_VERSION, Section, Tag};
+
+/// Fast before small.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Why a section could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -22,11 +26,23 @@ pub enum WriteError {
 }
 
 /// A dump being written.
-#[derive(Debug)]
 pub struct DumpWriter<W> {
     file: W,
     codec: Codec,
     sections: u64,
+    /// Its tables are made once.
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    packed: Vec<u8>,
+}
+
+impl<W> fmt::Debug for DumpWriter<W> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DumpWriter")
+            .field("codec", &self.codec)
+            .field("sections", &self.sections)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<W: Write> DumpWriter<W> {
@@ -39,10 +55,16 @@ impl<W: Write> DumpWriter<W> {
         file.write_all(&MAJOR_VERSION.to_le_bytes())?;
         file.write_all(&MINOR_VERSION.to_le_bytes())?;
         file.write_all(&[0; 4])?;
+        let zstd = match codec {
+            Codec::Zstd => Some(zstd::bulk::Compressor::new(ZSTD_LEVEL)?),
+            _ => None,
+        };
         Ok(Self {
             file,
             codec,
             sections: 0,
+            zstd,
+            packed: Vec::new(),
         })
     }
 
@@ -55,19 +77,31 @@ impl<W: Write> DumpWriter<W> {
         if plain > MAX_SECTION_BYTES {
             return Err(WriteError::TooLarge { tag, bytes: plain });
         }
-        let packed = match self.codec {
-            Codec::None => None,
-            Codec::Zlib => {
+        self.packed.clear();
+        match (self.codec, &mut self.zstd) {
+            (Codec::Zlib, _) => {
+                let packed = std::mem::take(&mut self.packed);
                 let mut packer =
-                    flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+                    flate2::write::ZlibEncoder::new(packed, flate2::Compression::fast());
                 packer.write_all(body)?;
-                Some(packer.finish()?)
+                self.packed = packer.finish()?;
             }
-            Codec::Zstd => Some(zstd::bulk::compress(body, 1)?),
+            (Codec::Zstd, Some(packer)) => {
+                self.packed
+                    .reserve(zstd::zstd_safe::compress_bound(body.len()));
+                packer.compress_to_buffer(body, &mut self.packed)?;
+            }
+            _ => {}
+        }
+        // A small section may grow by being packed.
+        let is_packed = self.codec != Codec::None && self.packed.len() < body.len();
+        let (codec, stored) = if is_packed {
+            (self.codec, &self.packed[..])
+        } else {
+            (Codec::None, body)
         };
-        let stored = packed.as_deref().unwrap_or(body);
         self.file
-            .write_all(&Section::header(tag, self.codec, stored, plain))?;
+            .write_all(&Section::header(tag, codec, stored, plain))?;
         self.file.write_all(stored)?;
         self.sections += 1;
         Ok(())

@@ -233,6 +233,55 @@ fn further_references_join_those_of_their_source() {
     assert_eq!(dump.problems, [Problem::Dangling { count: 1 }]);
 }
 
+/// A list, and a code object in which it grew: in line 12, from byte 9 to 31. `row`: the place that the list's row names.
+fn dump_with_growth(row: u32) -> Vec<u8> {
+    let mut writer = DumpWriter::new(Vec::new(), Codec::None).unwrap();
+    let mut section = |tag: &[u8; 4], body: Vec<u8>| writer.section(Tag(*tag), &body).unwrap();
+    section(b"HEAD", br#"{"runtime": "cpython", "pid": 7}"#.to_vec());
+    section(b"STRS", strings(&["builtins", "list", "code", "/app.py"]));
+    let types = [words(&[2, 0]), longs(&[3, 9]), words(&[0, 0, 1, 2])];
+    section(b"TYPE", [types.concat(), words(&[0; 4])].concat());
+    section(b"OBJS", objects(3, &[0x300, 0x310]));
+    section(b"OBJS", objects(9, &[0x900]));
+    let code = [words(&[1, 0]), longs(&[0x900]), words(&[3, 3, 10])];
+    section(b"CODE", code.concat());
+    let growth = [
+        words(&[2, 2]),
+        // The second list is none of the dump's, the second code neither.
+        longs(&[0x300, 0x999]),
+        words(&[row, 1]),
+        longs(&[0x900, 0x990]),
+        words(&[12, 13, 9, 0, 12, 13, 31, 0]),
+    ];
+    section(b"TRAC", growth.concat());
+    let roots = [words(&[2, 0]), longs(&[0x300, 0x900]), words(&[1, 1])];
+    section(b"ROOT", roots.concat());
+    writer.finish(3).unwrap()
+}
+
+#[test]
+fn where_a_container_grew_is_read_where_the_code_is_there() {
+    let dump = read_bytes(&dump_with_growth(0)).unwrap();
+    assert!(dump.problems.is_empty(), "{:?}", dump.problems);
+    let growths = &dump.heap.names().growths;
+    assert_eq!(growths.of.len(), 1);
+    let (list, row) = growths.of.iter().next().unwrap();
+    assert_eq!(dump.heap.address(*list), 0x300);
+    let place = growths.places[*row as usize];
+    assert_eq!(dump.heap.address(place.code), 0x900);
+    assert_eq!((place.line, place.column), (12, 9));
+    assert_eq!((place.end_line, place.end_column), (12, 31));
+}
+
+#[test]
+fn a_growth_at_a_place_that_is_not_there_is_told_of() {
+    let dump = read_bytes(&dump_with_growth(2)).unwrap();
+    let problems: Vec<String> = dump.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("a place that it does not have"));
+    assert_eq!(dump.heap.len(), 4, "the rest is read");
+}
+
 #[test]
 fn an_empty_file_says_so() {
     assert_eq!(

@@ -3,6 +3,7 @@
 use heldby_retention::{BindingKind, Holding, How, NamedBinding, NamedClass, NamedFunction};
 use heldby_source::{Binding, ClassName, FunctionName, Question, Site, SourceFiles, Sources};
 
+use crate::observed::{Seen, with_seen};
 use crate::placing::{Placing, SourceFact};
 use crate::{
     Evidence, Finding, Growth, Held, Holder, Hop, Limits, Place, Placement, Severity, StorePlace,
@@ -37,6 +38,7 @@ pub fn findings(holdings: &[Holding], program: Program<'_>) -> Vec<Finding> {
         local_path,
     } = program;
     let join = Join {
+        files,
         sources: Sources::new(files, modules.clone()),
         placing: Placing::new(facts, files),
         modules,
@@ -96,6 +98,7 @@ fn weight(holding: &Holding) -> u64 {
 }
 
 struct Join<'a> {
+    files: &'a dyn SourceFiles,
     sources: Sources<'a>,
     placing: Placing<'a>,
     modules: Vec<Module>,
@@ -162,8 +165,23 @@ impl Join<'_> {
                 role: store.role,
                 enclosing: store.enclosing.clone(),
                 user: self.is_user(&store.site.path),
+                ran_at: self.placing.ran_at(&store.site),
+                runs: None,
             });
-        let stores = stores.collect();
+        let sites: Vec<Site> = answer
+            .stores
+            .iter()
+            .map(|store| store.site.clone())
+            .collect();
+        let seen = holding.grown_at.iter();
+        let seen = seen.filter_map(|grown| Seen::of(grown, &self.placing, self.files));
+        let stores = with_seen(
+            stores.collect(),
+            &sites,
+            &answer.removals,
+            seen.collect(),
+            |path| ((self.local_path)(path), self.is_user(path)),
+        );
         let holder = holders
             .get(holding.holder)
             .cloned()

@@ -1,11 +1,14 @@
 //! heldby-finding: joins what the heap says (retention) with what the text says (source) into findings: their identity,
 //! their ranking and their words.
 
+mod confirmed;
 pub mod explanations;
 mod join;
+mod observed;
 mod placing;
 pub mod words;
 
+pub use confirmed::confirm;
 pub use join::{Module, Program, findings};
 pub use placing::SourceFact;
 
@@ -82,6 +85,21 @@ pub struct StorePlace {
     pub enclosing: String,
     /// Lies in the user's own code.
     pub user: bool,
+    /// Where it stood in the text that ran; `None` where that is not known any more.
+    pub ran_at: Option<RanAt>,
+    /// How often it ran while that was counted.
+    pub runs: Option<u64>,
+}
+
+/// Lines of a file as the program has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanAt {
+    /// The file, as the program names it.
+    pub file: String,
+    /// First line (1-based).
+    pub first: u32,
+    /// Last line.
+    pub last: u32,
 }
 
 /// A named binding on the chain.
@@ -188,6 +206,10 @@ pub struct DumpSummary {
     pub references: u64,
     /// Sum of their shallow sizes.
     pub bytes: u64,
+    /// The agent that took it.
+    pub agent: String,
+    /// Why another agent took it than was wanted; empty where that is not so.
+    pub fallback: String,
     /// What could not be read, and what the capture could not see, in words.
     pub problems: Vec<String>,
 }

@@ -6,7 +6,7 @@ use heldby_source::{LineMap, Placed, Site, SourceFiles, place};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
-use crate::Placement;
+use crate::{Placement, RanAt};
 
 /// What a dump recorded of a source file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,47 @@ impl<'a> Placing<'a> {
                 Placed::Moved => Placement::Moved,
                 Placed::Changed => Placement::Changed,
             },
+        })
+    }
+
+    /// The line of today that was this one when the program ran, and how it stands to it; None where it was changed.
+    pub(crate) fn line_today(&self, path: &str, line: u32) -> Option<(u32, Placement)> {
+        let mut states = self.states.borrow_mut();
+        let state = states
+            .entry(path.to_owned())
+            .or_insert_with(|| self.state(path));
+        match state {
+            None | Some(FileState::Same) => Some((line, Placement::Exact)),
+            Some(FileState::Changed) => None,
+            Some(FileState::Mapped(map)) => map.line_today(line).map(|today| {
+                let placement = if today == line {
+                    Placement::Exact
+                } else {
+                    Placement::Moved
+                };
+                (today, placement)
+            }),
+        }
+    }
+
+    /// Where a site stood when the program ran.
+    pub(crate) fn ran_at(&self, site: &Site) -> Option<RanAt> {
+        let mut states = self.states.borrow_mut();
+        let state = states
+            .entry(site.path.clone())
+            .or_insert_with(|| self.state(&site.path));
+        let (first, last) = match state {
+            None | Some(FileState::Same) => (site.line, site.end_line),
+            Some(FileState::Changed) => return None,
+            Some(FileState::Mapped(map)) => (
+                map.line_at_dump(site.line)?,
+                map.line_at_dump(site.end_line)?,
+            ),
+        };
+        Some(RanAt {
+            file: site.path.clone(),
+            first,
+            last,
         })
     }
 

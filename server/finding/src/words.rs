@@ -32,6 +32,11 @@ pub fn severity(severity: Severity) -> &'static str {
     }
 }
 
+/// That the native agent did not take a dump, and why.
+pub fn fallback(reason: &str) -> String {
+    format!("the pure-Python agent took the dump, for the native one could not: {reason}")
+}
+
 /// A size: `512 B`, `1.5 KiB`, `48.0 MiB`.
 pub fn bytes(bytes: u64) -> String {
     let unit = unit_of(bytes);
@@ -146,7 +151,7 @@ pub fn store_label(store: &StorePlace, is_best: bool) -> String {
             .map(|note| format!("; {note}"))
             .unwrap_or_default(),
     };
-    format!("{does}; {}{moved}", evidence(store.place.evidence))
+    format!("{does}; {}{moved}", evidence_of(store))
 }
 
 /// What a site does, as it stands before a bare place: `also stored at views.py:40`.
@@ -168,6 +173,25 @@ pub fn evidence(evidence: Evidence) -> &'static str {
         Evidence::Observed => "observed in an allocation trace",
         Evidence::Confirmed => "confirmed: it was seen to run",
         Evidence::Inferred => "inferred from the source",
+    }
+}
+
+/// How a store site is known, and how often it ran, where that was counted.
+pub fn evidence_of(store: &StorePlace) -> String {
+    let known = evidence(store.place.evidence);
+    match (store.place.evidence, store.runs) {
+        (_, None) => known.to_owned(),
+        (_, Some(0)) => format!("{known}, and did not run while that was counted"),
+        (Evidence::Confirmed, Some(runs)) => format!("confirmed: ran {}", times(runs)),
+        (_, Some(runs)) => format!("{known}; ran {}", times(runs)),
+    }
+}
+
+fn times(runs: u64) -> String {
+    match runs {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{runs} times"),
     }
 }
 
@@ -477,6 +501,8 @@ mod tests {
             role,
             enclosing: String::new(),
             user: true,
+            ran_at: None,
+            runs: None,
         }
     }
 

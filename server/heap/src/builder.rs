@@ -13,8 +13,8 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use crate::heap::{Heap, IMMORTAL_REFCOUNT, ObjectId, UNKNOWN_REFCOUNT};
 use crate::rows::Rows;
 use crate::{
-    CodeName, FrameName, FunctionName, Label, ModuleName, Names, ReferenceKind, RootKind, StringId,
-    Strings, TypeName,
+    CodeName, FrameName, FunctionName, GrowthPlace, Growths, Label, ModuleName, Names,
+    ReferenceKind, RootKind, StringId, Strings, TypeName,
 };
 
 const NONE: u32 = u32::MAX;
@@ -52,6 +52,8 @@ pub struct HeapBuilder {
     functions: Vec<(u64, u64, FunctionName)>,
     modules: Vec<(u64, u64, ModuleName)>,
     frames: Vec<(u64, u64, FrameName)>,
+    growth_places: Vec<(u64, [u32; 4])>,
+    growths: Vec<(u64, u32)>,
     /// The string table; readers add rows in the dump's order.
     pub strings: Strings,
 }
@@ -184,6 +186,18 @@ impl HeapBuilder {
                 line,
             },
         ));
+    }
+
+    /// A place where containers grow: an instruction of the code object at `code`, with its lines and columns in the order of
+    /// [`GrowthPlace`](crate::GrowthPlace). Returns its row.
+    pub fn growth_place(&mut self, code: u64, at: [u32; 4]) -> u32 {
+        self.growth_places.push((code, at));
+        (self.growth_places.len() - 1) as u32
+    }
+
+    /// The container at `address` grew last at a place.
+    pub fn growth(&mut self, address: u64, place: u32) {
+        self.growths.push((address, place));
     }
 
     /// Number of objects so far.
@@ -407,6 +421,26 @@ impl ReferenceBuilder {
 }
 
 impl HeapBuilder {
+    /// Places in code that is in the dump, and what grew there.
+    fn name_growths(&self, growths: &mut Growths, id: impl Fn(u64) -> Option<ObjectId>) {
+        let mut rows = Vec::with_capacity(self.growth_places.len());
+        for &(code, [line, column, end_line, end_column]) in &self.growth_places {
+            let place = id(code).map(|code| GrowthPlace {
+                code,
+                line,
+                column,
+                end_line,
+                end_column,
+            });
+            rows.push(place.map(|_| growths.places.len() as u32));
+            growths.places.extend(place);
+        }
+        for &(address, place) in &self.growths {
+            let row = rows.get(place as usize).copied().flatten();
+            growths.of.extend(id(address).zip(row));
+        }
+    }
+
     fn names(&self, number: &[u32]) -> Names {
         let id = |address: u64| {
             self.row_of(address)
@@ -446,6 +480,7 @@ impl HeapBuilder {
                 )
             }));
         }
+        self.name_growths(&mut names.growths, id);
         for &(address, namespace, row) in &self.modules {
             let row = ModuleName {
                 object: id(address),

@@ -32,6 +32,8 @@ pub use builder::{HeapBuilder, Object, ReferenceBuilder, TooLarge};
 pub use cancel::{Cancel, Cancelled};
 pub use heap::{Heap, IMMORTAL_REFCOUNT, ObjectId, Reference, UNKNOWN_REFCOUNT};
 pub use label::{Label, MAX_LABEL_VALUE, ReferenceKind, RootKind};
-pub use names::{CodeName, FrameName, FunctionName, ModuleName, Names, TypeName};
+pub use names::{
+    CodeName, FrameName, FunctionName, GrowthPlace, Growths, ModuleName, Names, TypeName,
+};
 pub use petgraph_view::{HeapGraph, VisitedObjects};
 pub use strings::{StringId, Strings};

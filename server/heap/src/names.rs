@@ -1,4 +1,4 @@
-//! What the dump knows of named objects: types, functions, code, modules, frames.
+//! What the dump knows of named objects: types, functions, code, modules, frames; and where containers were seen to grow.
 
 use rustc_hash::FxHashMap;
 
@@ -65,6 +65,30 @@ pub struct FrameName {
     pub line: u32,
 }
 
+/// An instruction of the program's that was seen to make containers larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GrowthPlace {
+    /// Its code object.
+    pub code: ObjectId,
+    /// First line (1-based).
+    pub line: u32,
+    /// First byte in the line's UTF-8 (1-based); 0 where the runtime does not know it, nor the two below.
+    pub column: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// The byte after the last.
+    pub end_column: u32,
+}
+
+/// Where containers were seen to grow last. Empty unless the program was traced.
+#[derive(Debug, Clone, Default)]
+pub struct Growths {
+    /// The instructions, each once a section of the dump.
+    pub places: Vec<GrowthPlace>,
+    /// Row of `places` by container.
+    pub of: FxHashMap<ObjectId, u32>,
+}
+
 /// The named objects of a heap.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
@@ -82,4 +106,6 @@ pub struct Names {
     pub module_of: FxHashMap<ObjectId, u32>,
     /// Frames.
     pub frames: FxHashMap<ObjectId, FrameName>,
+    /// Where containers were seen to grow.
+    pub growths: Growths,
 }

@@ -69,6 +69,8 @@ pub(crate) fn analyse(
                 objects: 0,
                 references: 0,
                 bytes: 0,
+                agent: String::new(),
+                fallback: String::new(),
                 problems: vec![reason(&path, &error)],
             });
             first.dumps.extend(lost);

@@ -5,6 +5,7 @@
 
 mod analysis;
 mod cli;
+mod counting;
 mod disk;
 mod lsp;
 mod refcount_words;

@@ -31,6 +31,9 @@ struct DumpRow<'a> {
     objects: u64,
     references: u64,
     bytes: u64,
+    agent: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    fallback: &'a str,
     problems: &'a [String],
 }
 
@@ -109,6 +112,9 @@ struct StoreRow<'a> {
     #[serde(flatten)]
     place: PlaceRow<'a>,
     role: &'static str,
+    /// Where it was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<u64>,
 }
 
 /// Writes the report on all processes. The first one's dumps and findings stand at the top.
@@ -143,6 +149,8 @@ fn dump(dump: &DumpSummary) -> DumpRow<'_> {
         objects,
         references,
         bytes,
+        agent,
+        fallback,
         problems,
     } = dump;
     DumpRow {
@@ -150,6 +158,8 @@ fn dump(dump: &DumpSummary) -> DumpRow<'_> {
         objects: *objects,
         references: *references,
         bytes: *bytes,
+        agent,
+        fallback,
         problems,
     }
 }
@@ -210,6 +220,7 @@ fn store(store: &StorePlace) -> StoreRow<'_> {
     StoreRow {
         place: place(&store.place),
         role: role(store.role),
+        runs: store.runs,
     }
 }
 

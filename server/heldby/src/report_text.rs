@@ -103,7 +103,7 @@ impl Text {
 
     /// A blank line between the problems and the findings.
     fn gap(&mut self, report: &ProcessReport) {
-        if report.dumps.iter().any(|dump| !dump.problems.is_empty()) {
+        if !problems(&report.dumps).is_empty() {
             self.out.push('\n');
         }
     }
@@ -274,12 +274,13 @@ fn dumps(count: usize) -> String {
     format!("{count} dump{}", if count == 1 { "" } else { "s" })
 }
 
-/// The problems of the dumps, each once, with the dumps that have it.
-fn problems(dumps: &[DumpSummary]) -> Vec<(String, &str)> {
-    let mut problems: Vec<(&str, usize, &str)> = Vec::new();
+/// What is to be noted of the dumps, each once, with the dumps that have it.
+fn problems(dumps: &[DumpSummary]) -> Vec<(String, String)> {
+    let mut problems: Vec<(&str, usize, String)> = Vec::new();
     for dump in dumps {
-        for problem in &dump.problems {
-            match problems.iter_mut().find(|(_, _, known)| known == problem) {
+        let fallback = (!dump.fallback.is_empty()).then(|| words::fallback(&dump.fallback));
+        for problem in dump.problems.iter().cloned().chain(fallback) {
+            match problems.iter_mut().find(|(_, _, known)| *known == problem) {
                 Some((_, more, _)) => *more += 1,
                 None => problems.push((&dump.path, 0, problem)),
             }

@@ -374,6 +374,8 @@ fn summary(path: &Path, dump: &Dump) -> DumpSummary {
         objects: dump.heap.len() as u64 - 1,
         references: dump.heap.reference_len() as u64,
         bytes,
+        agent: dump.header.agent.clone(),
+        fallback: dump.header.fallback.clone(),
         problems,
     }
 }

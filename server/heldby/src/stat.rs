@@ -40,6 +40,11 @@ struct ProcessRow {
     pid: u64,
     arguments: Vec<String>,
     taken_at_nanoseconds: u64,
+    /// Name and version of the agent that took the dump.
+    agent: String,
+    /// Why another one did not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    fallback: String,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -145,6 +150,8 @@ impl Statistics {
                 pid: header.pid,
                 arguments: header.argv.clone(),
                 taken_at_nanoseconds: header.taken_at_nanoseconds,
+                agent: header.agent.clone(),
+                fallback: header.fallback.clone(),
             },
             objects: heap.len() - 1,
             references: heap.reference_len(),
@@ -275,6 +282,10 @@ fn write_text(text: &mut String, of: &Statistics, limit: usize) -> std::fmt::Res
             of.garbage.objects,
             words::bytes(of.garbage.bytes)
         )?;
+    }
+    writeln!(text, "taken by {}", of.process.agent)?;
+    if !of.process.fallback.is_empty() {
+        writeln!(text, "note: {}", words::fallback(&of.process.fallback))?;
     }
     for problem in &of.problems {
         writeln!(text, "note: {problem}")?;

@@ -1,6 +1,6 @@
 //! The named bindings on a referrer chain: which names of the program hold.
 
-use heldby_heap::{Heap, Label, ObjectId, ReferenceKind, StringId};
+use heldby_heap::{CodeName, Heap, Label, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
 use crate::known::TABLE_OF_MODULES;
@@ -378,7 +378,11 @@ pub(crate) fn module_file<'a>(heap: &'a Heap, module: &str) -> Option<&'a str> {
     let rows = &heap.names().modules;
     rows.iter()
         .find(|row| heap.text(row.name) == module)
-        .map(|row| heap.text(row.file))
+        .map(|row| match heap.text(row.file) {
+            // What is executed without a file (`python -c`, standard input) is the user's all the same.
+            "" if module == "__main__" => "<string>",
+            file => file,
+        })
         .filter(|file| !file.is_empty())
 }
 
@@ -458,20 +462,25 @@ pub(crate) fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFuncti
         .get(&frame)
         .and_then(|row| row.code)
         .or_else(code_of_references)?;
-    let code = names.codes.get(&code)?;
+    Some(named_code(heap, names.codes.get(&code)?))
+}
+
+/// A code object, as the function that runs it.
+pub(crate) fn named_code(heap: &Heap, code: &CodeName) -> NamedFunction {
+    let names = heap.names();
     let file = heap.text(code.file);
     let module = names
         .modules
         .iter()
         .find(|row| heap.text(row.file) == file)
         .map_or("", |row| heap.text(row.name));
-    Some(NamedFunction {
+    NamedFunction {
         module: module.to_owned(),
         qualname: heap.text(code.qualname).to_owned(),
         file: file.to_owned(),
         code_qualname: heap.text(code.qualname).to_owned(),
         line: code.line,
-    })
+    }
 }
 
 /// The function that a caching wrapper was put around.

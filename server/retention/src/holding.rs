@@ -4,7 +4,8 @@ use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind, StringId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::binding::{
-    Link, binding_at, context_variable_of, links, module_file, named_function, table_of_modules,
+    Link, binding_at, context_variable_of, links, module_file, named_code, named_function,
+    table_of_modules,
 };
 use crate::cycles::GarbageType;
 use crate::growth::{Counts, Growth, Rise, flattens};
@@ -14,8 +15,8 @@ use crate::known::{
 };
 use crate::written::Writer;
 use crate::{
-    Analysis, BindingKind, NamedBinding, Pattern, PatternCounts, PatternId, PatternKey, Step,
-    Territories, Territory,
+    Analysis, BindingKind, NamedBinding, NamedFunction, Pattern, PatternCounts, PatternId,
+    PatternKey, Step, Territories, Territory,
 };
 
 /// One reference of a chain, as it is shown.
@@ -45,6 +46,21 @@ pub enum How {
     Raised,
     /// In a reference cycle that nothing reaches, where nothing collects.
     Cycle,
+}
+
+/// An instruction that was seen to make containers larger. Lines and columns as in [`heldby_heap::GrowthPlace`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrownAt {
+    /// The code, as a function's.
+    pub function: NamedFunction,
+    /// First line (1-based).
+    pub line: u32,
+    /// First byte in the line (1-based), 0 if not known.
+    pub column: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// The byte after the last, 0 if not known.
+    pub end_column: u32,
 }
 
 /// What one access path holds.
@@ -82,6 +98,8 @@ pub struct Holding {
     pub holds_foreign: bool,
     /// The access paths' identities of other holdings that hold the same objects: freeing one of them alone frees nothing.
     pub together_with: Vec<u64>,
+    /// Where the containers that hold were seen to grow last, those with most items first; empty where that was not observed.
+    pub grown_at: Vec<GrownAt>,
     /// The keys of the cache that holds have instances of classes, or frames, in them.
     pub keys_hold_instances: bool,
     /// The number of items rises, though they hang elsewhere.
@@ -98,6 +116,8 @@ const KEYS_LOOKED_AT: usize = 8;
 const ITEMS_LOOKED_AT: usize = 32;
 /// What gains less in each interval may do so by chance.
 const LEAST_STEADY_GAIN: u64 = 4;
+/// Places where containers of one access path were seen to grow, beyond which they say nothing more.
+const MOST_PLACES: usize = 8;
 /// Without proven growth, at most so many of the largest are told.
 const LARGEST: usize = 10;
 /// Without proven growth, a holding is worth telling from here on.
@@ -523,10 +543,44 @@ impl Context<'_> {
                 && EMPTY_SHELLS.contains(&held_type.as_str()),
             holds_foreign,
             together_with: Vec::new(),
+            grown_at: if repeated.is_empty() {
+                self.grown_at(id, rise)
+            } else {
+                Vec::new()
+            },
             grows_by_entries: rise == Some(Rise::Entries),
             keys_hold_instances: self.keys_hold_instances(&chain),
             bindings,
         })
+    }
+
+    /// Where the containers of what has risen were seen to grow.
+    fn grown_at(&self, id: PatternId, rise: Option<Rise>) -> Vec<GrownAt> {
+        let patterns = &self.analysis.patterns;
+        let pattern = patterns.get(id);
+        let container = match (rise, pattern.step) {
+            (Some(Rise::Entries | Rise::Bytes), _) => id,
+            (_, Step::Item | Step::ItemOfNative(_) | Step::Key) => pattern.parent,
+            _ => return Vec::new(),
+        };
+        // A caching function's entries are stored by C code, for whoever calls it.
+        if patterns.get(container).step == Step::Cache {
+            return Vec::new();
+        }
+        let names = self.heap.names();
+        let places = patterns.grown_at(container).into_iter();
+        let place = |row: u32| {
+            let place = names.growths.places.get(row as usize)?;
+            let code = names.codes.get(&place.code)?;
+            Some(GrownAt {
+                function: named_code(self.heap, code),
+                line: place.line,
+                column: place.column,
+                end_line: place.end_line,
+                end_column: place.end_column,
+            })
+        };
+        places.filter_map(place).take(MOST_PLACES).collect()
     }
 
     /// The cycles that only the collector would free, and which grow.
@@ -607,6 +661,7 @@ impl Context<'_> {
             territory: self.territory(&bindings[holder]),
             holds_foreign: true,
             together_with: Vec::new(),
+            grown_at: Vec::new(),
             keys_hold_instances: false,
             grows_by_entries: false,
             is_empty_shells: false,

@@ -33,7 +33,7 @@ pub use binding::{BindingKind, NamedBinding, NamedClass, NamedFunction};
 pub use chains::Chains;
 pub use dominators::Dominators;
 pub use growth::{PatternCounts, PatternKey};
-pub use holding::{Holding, Hop, How, holdings};
+pub use holding::{GrownAt, Holding, Hop, How, holdings};
 pub use located::{PathError, objects_at};
 pub use patterns::{Pattern, PatternId, Patterns, Step};
 pub use refcounts::RefcountAccount;

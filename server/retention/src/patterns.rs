@@ -7,6 +7,9 @@ use crate::binding::is_type_inside_contexts;
 use crate::pattern_tree::step_of;
 use crate::{Chains, Dominators};
 
+/// One of so many is a small part.
+const SMALL_PART: u64 = 10;
+
 /// A node of the tree of access paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PatternId(pub(crate) u32);
@@ -107,6 +110,8 @@ pub struct Patterns {
     pub(crate) nodes: Vec<Pattern>,
     pub(crate) by_type: FxHashMap<(PatternId, u32), OfType>,
     pub(crate) children: FxHashMap<(PatternId, Step, u32), PatternId>,
+    /// How many items the containers there have that were last made larger at which place, by the row of `Growths::places`.
+    growths: FxHashMap<(PatternId, u32), u64>,
 }
 
 impl Patterns {
@@ -124,7 +129,9 @@ impl Patterns {
             nodes: vec![Pattern::root()],
             by_type: FxHashMap::default(),
             children: FxHashMap::default(),
+            growths: FxHashMap::default(),
         };
+        let growths = Some(&heap.names().growths.of).filter(|of| !of.is_empty());
         let mut pattern_of = vec![PatternId::ROOT; heap.reachable_len()];
         let types = 0..heap.names().types.len() as u32;
         let inside_contexts: Vec<bool> = types
@@ -163,6 +170,9 @@ impl Patterns {
             if node.count == 0 || retained > dominators.retained_bytes(node.sample) {
                 node.sample = object;
             }
+            if let Some(&place) = growths.and_then(|of| of.get(&object)) {
+                *patterns.growths.entry((pattern, place)).or_default() += entries;
+            }
             node.count += 1;
             node.entries += entries;
             node.shallow_bytes += heap.shallow_bytes(object);
@@ -198,6 +208,19 @@ impl Patterns {
             next = (id != PatternId::ROOT).then_some(node.parent);
             Some((id, node))
         })
+    }
+
+    /// Where the containers at a path were seen to grow last, by rows of `Growths::places`, most items first. Not those of
+    /// containers that have a small part of all items there: a place that fills a few says nothing of why there are more.
+    pub(crate) fn grown_at(&self, pattern: PatternId) -> Vec<u32> {
+        let of_pattern = self.growths.iter();
+        let least = self.get(pattern).entries.div_ceil(SMALL_PART);
+        let mut places: Vec<(u32, u64)> = of_pattern
+            .filter(|((owner, _), items)| *owner == pattern && **items >= least)
+            .map(|((_, place), items)| (*place, *items))
+            .collect();
+        places.sort_by_key(|&(place, items)| (std::cmp::Reverse(items), place));
+        places.into_iter().map(|(place, _)| place).collect()
     }
 
     /// The types at a path, most retaining first: type index, count, retained bytes.

@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::bench_lsp;
+use crate::bench_native;
+use crate::bench_trace;
 use crate::drift;
 use crate::peers;
 use crate::process;
@@ -31,6 +33,12 @@ pub(crate) struct Options {
     /// Measure the agent on each Python at hand, and write the table into the README
     #[arg(long, conflicts_with = "python")]
     interpreters: bool,
+    /// Measure how much a program notices of the native agent's dumps, and write the table into the README
+    #[arg(long, conflicts_with_all = ["python", "peers", "interpreters"])]
+    native: bool,
+    /// Measure what it costs a program that it is noted where its containers grow, and write the table into the README
+    #[arg(long, conflicts_with_all = ["python", "peers", "interpreters"])]
+    trace: bool,
     /// Measure the language server: answers while a client types, memory, loading
     #[arg(long)]
     lsp: bool,
@@ -61,6 +69,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     eprintln!("bench: building heldby");
     if options.peers {
         return peers::run(&interpreter);
+    }
+    if options.native {
+        return bench_native::run();
+    }
+    if options.trace {
+        return bench_trace::run();
     }
     if options.snapshots {
         return vscode::figures();

@@ -68,6 +68,12 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     fs::write(staging.join("LICENSE.txt"), both).context("cannot write the licences")?;
     let program = format!("heldby{}", std::env::consts::EXE_SUFFIX);
     copy(&heldby, &staging.join("server").join(program))?;
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = format!("{prefix}heldby_native{suffix}");
+    let beside = heldby.with_file_name(&library);
+    if beside.is_file() {
+        copy(&beside, &staging.join("server").join(library))?;
+    }
 
     let package = folder.join(format!("heldby-{target}.vsix"));
     let mut vsce = Command::new("node");

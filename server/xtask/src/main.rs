@@ -8,6 +8,8 @@
 
 mod bench;
 mod bench_lsp;
+mod bench_native;
+mod bench_trace;
 mod debian_pythons;
 mod debug_sessions;
 mod demo;

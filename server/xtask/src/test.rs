@@ -17,7 +17,7 @@ use crate::process;
 use crate::python::{self, Interpreter};
 use crate::silence;
 use crate::vscode;
-use crate::workspace;
+use crate::workspace::{self, Profile};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -135,11 +135,37 @@ fn steps(all: bool) -> Vec<Step> {
             steps.push(servers_step(interpreter));
         }
     }
-    steps.extend(interpreters.chosen(all).into_iter().map(agent_step));
+    let chosen = interpreters.chosen(all);
+    steps.extend(chosen.iter().cloned().map(agent_step));
+    if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+        // The tests of the one take long enough for every change.
+        let one = if all { chosen.len() } else { 1 };
+        steps.extend(
+            chosen
+                .into_iter()
+                .take(one)
+                .map(|chosen| native_agent_step(chosen, all)),
+        );
+    }
     if all {
         steps.push(free_threaded_step());
+        steps.extend(
+            interpreters
+                .default
+                .iter()
+                .cloned()
+                .map(native_agent_with_packages),
+        );
     }
 
+    if cfg!(target_os = "linux") {
+        let executables = interpreters
+            .chosen(all)
+            .into_iter()
+            .filter_map(|(_, interpreter)| Some(interpreter.ok()?.executable))
+            .collect();
+        steps.push(capture_step(executables));
+    }
     steps.push(step("demo", || demo(None)));
     steps.extend(editors::steps());
     steps.extend(debug_sessions::steps(all));
@@ -177,6 +203,8 @@ fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
 
 /// The workspace's tests; live ones run on each of the interpreters, those that are many on the first alone unless all is wanted.
 fn test_workspace(interpreters: &[PathBuf], all: bool) -> Result<()> {
+    // The native agent stands beside the binary, where cargo puts no library for the sake of tests.
+    workspace::build_heldby(Profile::Debug)?;
     let mut command = workspace::cargo(&["test", "--workspace"]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
@@ -367,6 +395,98 @@ fn agent_step((name, interpreter): (String, Result<Interpreter, String>)) -> Ste
     }
 }
 
+fn native_agent_step(
+    (name, interpreter): (String, Result<Interpreter, String>),
+    all: bool,
+) -> Step {
+    let name = format!("native agent on {name}");
+    match interpreter {
+        Ok(interpreter) => step(name, move || test_native_agent(&interpreter, all)),
+        Err(why) => Step {
+            name,
+            work: Work::Skip(why),
+        },
+    }
+}
+
+/// The native agent's own tests, and with time those of the agent while the native one takes the dumps.
+fn test_native_agent(interpreter: &Interpreter, all: bool) -> Result<()> {
+    let library = workspace::build_native_agent(Profile::Debug)?;
+    let folders: &[&str] = if all {
+        &["native", "agent"]
+    } else {
+        &["native"]
+    };
+    for folder in folders {
+        let mut unittest = interpreter.command();
+        unittest
+            .args(["-m", "unittest", "discover"])
+            .env("HELDBY_NATIVE_LIBRARY", &library)
+            .env("HELDBY_TEST_NATIVE_DUMPS", if all { "300" } else { "20" })
+            .current_dir(workspace::root().join("tests").join(folder));
+        process::run(&mut unittest)?;
+    }
+    Ok(())
+}
+
+/// What the native agent knows of packages that keep objects where the collector does not look.
+fn native_agent_with_packages(interpreter: Interpreter) -> Step {
+    step(
+        format!("native agent with packages on {interpreter}"),
+        move || {
+            let tests = workspace::root().join("tests/native");
+            let requirements = tests.join("packages/requirements.txt");
+            let folder = workspace::target()?.join("native-agent/venv");
+            let announce = || println!("installing NumPy and gevent in {}", folder.display());
+            let python = python::environment(&interpreter, &folder, &requirements, announce)
+                .map_err(|error| NotToBeHad(process::explained(&error)))?;
+            let library = workspace::build_native_agent(Profile::Debug)?;
+            let mut unittest = python.command();
+            unittest
+                .args([
+                    "-m",
+                    "unittest",
+                    "discover",
+                    "--start-directory",
+                    "packages",
+                ])
+                .env("HELDBY_NATIVE_LIBRARY", &library)
+                .current_dir(tests);
+            process::run(&mut unittest)
+        },
+    )
+}
+
+/// Dumps of programs that run already.
+fn capture_step(interpreters: Vec<PathBuf>) -> Step {
+    step("heldby capture", move || {
+        why_not_gdb().map_or(Ok(()), |why| Err(NotToBeHad(why)))?;
+        test_slowly("capture", "HELDBY_TEST_PYTHONS", &join(&interpreters)?)
+    })
+}
+
+/// Why gdb cannot be used here.
+fn why_not_gdb() -> Option<String> {
+    let mut looked_into = Command::new("sleep").arg("60").spawn().ok()?;
+    let attached = Command::new("gdb")
+        .args(["-q", "-nx", "-batch", "-p", &looked_into.id().to_string()])
+        .output();
+    // It is a process of ours.
+    let _ = looked_into.kill();
+    let _ = looked_into.wait();
+    match attached {
+        Err(_) => {
+            let why = "gdb is not installed: `apt-get install gdb`, or your system's package";
+            Some(why.to_owned())
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let refusal = said.lines().find(|line| line.contains("ptrace"))?;
+            Some(format!("no process may look into another here: {refusal}"))
+        }
+    }
+}
+
 /// The build of Python that has no global lock: its objects are laid out otherwise, and other threads run while a dump is taken.
 fn free_threaded_step() -> Step {
     step("free-threaded Python 3.13", || {
@@ -376,6 +496,7 @@ fn free_threaded_step() -> Step {
             return Err(NotToBeHad(why.to_owned()).into());
         };
         test_agent(&interpreter)?;
+        test_native_agent(&interpreter, true)?;
         let mut command = workspace::cargo(&["test", "--package", "heldby-tests"]);
         command.args(["--test", "ways", "--test", "graphs", "--test", "refcounts"]);
         process::run(command.env("HELDBY_TEST_PYTHONS", &interpreter.executable))

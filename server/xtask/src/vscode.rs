@@ -3,10 +3,12 @@
 //! `tests/vscode` has the tests. VS Code comes as code-server's package, of which only VS Code's own server is used: nothing is
 //! compiled for it. All that is installed lies in `target/vscode`, pictures of what was seen in `target/vscode/artefacts`.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
 
@@ -34,6 +36,7 @@ const BROWSERS: [&str; 4] = [
 ];
 
 pub(crate) fn steps() -> Vec<Step> {
+    let package = Rc::new(OnceCell::new());
     [
         ("before it is needed", CURRENT, "starting.test.mjs"),
         ("as a user does", CURRENT, "user.test.mjs"),
@@ -45,8 +48,13 @@ pub(crate) fn steps() -> Vec<Step> {
         ("inside, older", OLDER, "inside.test.mjs"),
     ]
     .map(|(name, version, file)| {
+        let package = Rc::clone(&package);
         step(format!("vscode: {name}"), move || {
-            let bench = Bench::prepare(version, &vsix()?)?;
+            // The first of these steps builds it, for all.
+            let built = package
+                .get()
+                .map_or_else(vsix, |built: &PathBuf| Ok(built.clone()))?;
+            let bench = Bench::prepare(version, package.get_or_init(|| built))?;
             process::run(
                 bench
                     .node()

@@ -41,11 +41,36 @@ pub(crate) enum Profile {
     Release,
 }
 
-/// Builds the heldby binary and says where it is.
+/// Builds the native agent and says where its library is.
+pub(crate) fn build_native_agent(profile: Profile) -> Result<PathBuf> {
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let library = build_heldby(profile)?.with_file_name(format!("{prefix}heldby_native{suffix}"));
+    anyhow::ensure!(
+        library.is_file(),
+        "cargo built the native agent, but {} is not there",
+        library.display()
+    );
+    Ok(library)
+}
+
+/// Builds the heldby binary, and the native agent beside it, and says where the binary is.
 pub(crate) fn build_heldby(profile: Profile) -> Result<PathBuf> {
     let (arguments, folder): (&[&str], _) = match profile {
-        Profile::Debug => (&["build", "--package", "heldby"], "debug"),
-        Profile::Release => (&["build", "--release", "--package", "heldby"], "release"),
+        Profile::Debug => (
+            &["build", "--package", "heldby", "--package", "heldby-native"],
+            "debug",
+        ),
+        Profile::Release => (
+            &[
+                "build",
+                "--release",
+                "--package",
+                "heldby",
+                "--package",
+                "heldby-native",
+            ],
+            "release",
+        ),
     };
     process::run(&mut cargo(arguments))?;
     let binary = target()?

@@ -50,6 +50,16 @@ async function overheard(work) {
   }
 }
 
+/** The next session that something is told of. */
+function sessionThat(tells) {
+  return new Promise((resolve) => {
+    const listening = tells((session) => {
+      listening.dispose();
+      resolve(session);
+    });
+  });
+}
+
 const tests = {
   "the extension sleeps until it is needed": async () => {
     assert.ok(extension(), "it is installed");
@@ -68,12 +78,7 @@ const tests = {
   },
 
   "three snapshots of a running program give a warning, and nothing else happens": async () => {
-    const began = new Promise((resolve) => {
-      const listening = vscode.debug.onDidStartDebugSession((session) => {
-        listening.dispose();
-        resolve(session);
-      });
-    });
+    const began = sessionThat(vscode.debug.onDidStartDebugSession);
     const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(worker, new vscode.Position(6, 0)), false);
     vscode.debug.addBreakpoints([breakpoint]);
     const breakpoints = () => JSON.stringify(vscode.debug.breakpoints.map(({ id, enabled, location }) => [id, enabled, location?.range]));
@@ -130,6 +135,25 @@ const tests = {
     }
     for (const name of ["takeSnapshot", "whoHolds", "openDump", "restartServer", "showLog"]) {
       assert.ok(there.has(`heldby.${name}`), name);
+    }
+  },
+
+  "no stop is missed: not before the launch is answered, not during a snapshot": async () => {
+    const { evaluated } = await vscode.extensions.getExtension("heldby-tests.tests-host").activate();
+    const settings = () => vscode.workspace.getConfiguration("heldby.snapshots");
+    await settings().update("onStop", true, vscode.ConfigurationTarget.Workspace);
+    try {
+      const session = sessionThat(vscode.debug.onDidStartDebugSession);
+      // The launch is answered when something has been evaluated.
+      const launched = vscode.debug.startDebugging(folder, { type: "python", name: "Stops at once", request: "launch" });
+      await until("each stop has had its snapshot", () => evaluated.length >= 2);
+      assert.ok(await launched);
+      const ended = sessionThat(vscode.debug.onDidTerminateDebugSession);
+      await vscode.debug.stopDebugging(await session);
+      await ended;
+      assert.equal(evaluated.length, 2);
+    } finally {
+      await settings().update("onStop", undefined, vscode.ConfigurationTarget.Workspace);
     }
   },
 

@@ -1,6 +1,10 @@
 //! The command line: what there is to call, and what its exit codes mean.
 
 mod agent;
+#[cfg(target_os = "linux")]
+mod capture;
+#[cfg(target_os = "linux")]
+mod confirm;
 mod explain;
 mod lsp;
 mod progress;
@@ -31,6 +35,7 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   heldby run -- python app.py          run a program, dump its heap as it goes, then report
+  heldby capture --pid 4711            dump the heap of a program that runs already
   heldby agent > heldby_agent.py       put the agent where the program can import it, then call
                                        heldby_agent.dump(\"1.heldby\") at three moments
   heldby report 1.heldby 2.heldby 3.heldby
@@ -43,6 +48,10 @@ Exit codes: 0 done, 1 warnings found with --fail-on warning, 2 could not.";
 #[derive(Debug, Subcommand)]
 enum Command {
     Agent(agent::Arguments),
+    #[cfg(target_os = "linux")]
+    Capture(capture::Arguments),
+    #[cfg(target_os = "linux")]
+    Confirm(confirm::Arguments),
     Explain(explain::Arguments),
     Lsp(lsp::Arguments),
     Report(report::Arguments),
@@ -58,6 +67,10 @@ enum Command {
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Agent(arguments) => agent::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Capture(arguments) => capture::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Confirm(arguments) => confirm::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Lsp(arguments) => lsp::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),

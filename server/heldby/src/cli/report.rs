@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Annotated source
     Text,
     /// For programs; the fields are a contract
@@ -57,7 +57,7 @@ enum FailOn {
     Warning,
 }
 
-fn parse_map(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_map(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((from, to)) if !from.is_empty() => Ok((from.to_owned(), to.to_owned())),
         _ => Err("a mapping is FROM=TO, as in /srv/app=.".to_owned()),
@@ -102,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The dumps that the arguments name: files as they are, of folders what ends in `.heldby`, by name.
-fn dump_files(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn dump_files(arguments: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for argument in arguments {
         if !argument.is_dir() {

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use heldby_capture::{Launch, Settings};
+use heldby_capture::{Launch, Settings, Trace};
 
 use super::signals::Program;
 use crate::analysis::analyse;
@@ -25,7 +25,8 @@ is ended by a signal or by os._exit has no dump at exit. Growth is proven by thr
 Examples:
   heldby run -- python app.py
   heldby run --every 60 --dumps 24 -- gunicorn shop.wsgi
-  heldby run --every 2 -- python manage.py runserver")]
+  heldby run --every 2 -- python manage.py runserver
+  heldby run --trace -- python app.py")]
 pub(super) struct Arguments {
     /// Seconds between two dumps; one more is taken at exit
     #[arg(long, value_name = "S", default_value = "10", value_parser = parse_seconds)]
@@ -36,9 +37,22 @@ pub(super) struct Arguments {
     /// Where each process gets a folder for its dumps
     #[arg(long, value_name = "DIR", default_value = ".heldby")]
     dir: PathBuf,
+    /// Note where containers grow, and report those lines as observed; with `all`, dictionaries of Python before 3.14, too, at
+    /// a multiple of the cost
+    #[arg(long, value_name = "WHAT", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "containers")]
+    trace: Option<Traced>,
     /// The program and its arguments
     #[arg(required = true, last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
+}
+
+/// What is noted.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Traced {
+    /// Where lists, sets and deques grow; and dictionaries, since Python 3.14
+    Containers,
+    /// Where anything is made
+    All,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -52,6 +66,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         folder: arguments.dir.clone(),
         every: arguments.every,
         keep: arguments.dumps as usize,
+        native_library: heldby_capture::native_library(),
+        trace: arguments.trace.map(|traced| match traced {
+            Traced::Containers => Trace::Containers,
+            Traced::All => Trace::All,
+        }),
     };
     let launch = Launch::prepare(settings)?;
     let status = start(&launch, &arguments.program)?;

@@ -33,7 +33,12 @@ pub(crate) struct Abilities {
     pub(crate) virtual_documents: bool,
     /// It wants to be told when other findings are shown.
     pub(crate) shown_notifications: bool,
+    /// It has debug sessions, in which it can have lines counted.
+    pub(crate) counts_lines: bool,
 }
+
+/// A command of clients that have debug sessions: it asks for `heldby/confirm`.
+pub(crate) const CONFIRM: &str = "heldby.confirm";
 
 impl Abilities {
     pub(crate) fn of(capabilities: &ClientCapabilities, options: Option<&Value>) -> Self {
@@ -96,6 +101,9 @@ impl Abilities {
                 .unwrap_or(false),
             virtual_documents: option("virtualDocuments"),
             shown_notifications: option("shownNotifications"),
+            counts_lines: options
+                .and_then(|options| options.get("clientCommands")?.as_array())
+                .is_some_and(|own| own.iter().any(|command| command == CONFIRM)),
         }
     }
 }

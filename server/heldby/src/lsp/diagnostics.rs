@@ -220,16 +220,13 @@ fn message(site: &Drawn<'_>, view: &View, age: &str) -> String {
         message.push_str("; ");
         message.push_str(note);
     }
-    let evidence = site
-        .store
-        .map(|store| words::evidence(store.place.evidence))
-        .or_else(|| {
-            let definition = finding.holder.definition.as_ref()?;
-            Some(words::evidence(definition.evidence))
-        });
+    let evidence = site.store.map(words::evidence_of).or_else(|| {
+        let definition = finding.holder.definition.as_ref()?;
+        Some(words::evidence(definition.evidence).to_owned())
+    });
     message.push_str(" [");
     if let Some(evidence) = evidence {
-        message.push_str(evidence);
+        message.push_str(&evidence);
         message.push_str("; ");
     }
     message.push_str("dump ");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heldby_dump::ProcessKey;
-use heldby_finding::Severity;
+use heldby_finding::{Severity, words};
 use heldby_heap::{Cancel, Cancelled};
 
 use super::shown::{Shown, Standing, View};
@@ -23,6 +23,8 @@ pub(crate) struct LoadedDump {
     pub(crate) pid: u64,
     pub(crate) series: String,
     pub(crate) objects: u64,
+    /// The agent that took it.
+    pub(crate) agent: String,
     pub(crate) problems: Vec<String>,
 }
 
@@ -42,10 +44,20 @@ pub(crate) struct Library {
     problems: Vec<(PathBuf, String)>,
 }
 
+/// How often lines ran in a program, by the file and the lines as it has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CountedPlace {
+    pub(crate) file: String,
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+    pub(crate) runs: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
     series: Series,
     view: Option<Arc<View>>,
+    counted: Vec<CountedPlace>,
 }
 
 impl Entry {
@@ -161,9 +173,12 @@ impl Library {
             pid: process.pid,
             series: series_id(process),
             objects: summary.map_or(0, |summary| summary.objects),
-            problems: summary
-                .map(|summary| summary.problems.clone())
-                .unwrap_or_default(),
+            agent: summary.map_or(String::new(), |summary| summary.agent.clone()),
+            problems: summary.map_or(Vec::new(), |summary| {
+                let fallback = Some(&summary.fallback).filter(|reason| !reason.is_empty());
+                let fallback = fallback.map(|reason| words::fallback(reason));
+                summary.problems.iter().cloned().chain(fallback).collect()
+            }),
         })
     }
 
@@ -213,6 +228,21 @@ impl Library {
         process.is_some()
     }
 
+    /// Ranks the sites of a series by how often they ran.
+    pub(crate) fn learn_counts(&mut self, id: &str, places: Vec<CountedPlace>) {
+        let mut entries = self.entries.iter_mut();
+        if let Some(entry) = entries.find(|entry| series_id(entry.series.process) == id) {
+            let is_new = |known: &CountedPlace| {
+                !places.iter().any(|place| {
+                    (&place.file, place.first, place.last) == (&known.file, known.first, known.last)
+                })
+            };
+            entry.counted.retain(is_new);
+            entry.counted.extend(places);
+            entry.view = None;
+        }
+    }
+
     /// Finds the sites again: settings changed.
     pub(crate) fn forget_views(&mut self) {
         for entry in &mut self.entries {
@@ -236,6 +266,7 @@ impl Library {
             self.entries.push(Entry {
                 series: Series::new(process),
                 view: None,
+                counted: Vec::new(),
             });
             self.entries.len() - 1
         });
@@ -325,6 +356,7 @@ impl Library {
         let Some(mut view) = View::of(series, id, files) else {
             return;
         };
+        view.confirm(&self.entries[at].counted);
         let before = self.entries[..at]
             .iter()
             .rev()

@@ -7,7 +7,7 @@ use heldby_heap::{Cancel, Cancelled};
 use tokio::sync::{mpsc, oneshot};
 use tower_lsp::ls_types::{MessageType, NumberOrString};
 
-use super::library::{Library, Loaded, SourceAccess};
+use super::library::{CountedPlace, Library, Loaded, SourceAccess};
 use super::progress;
 use super::session::Session;
 
@@ -31,6 +31,12 @@ pub(crate) enum Order {
     Pick {
         id: String,
         done: oneshot::Sender<bool>,
+    },
+    /// Rank the store sites of a series by how often they ran.
+    Counted {
+        series: String,
+        places: Vec<CountedPlace>,
+        done: oneshot::Sender<()>,
     },
     /// Find the sites again.
     Refind,
@@ -111,6 +117,21 @@ pub(crate) async fn run(session: Arc<Session>, mut orders: mpsc::UnboundedReceiv
                 publish(&session, &library).await;
                 let _ = done.send(known);
             }
+            Order::Counted {
+                series,
+                places,
+                done,
+            } => {
+                let access = access(&session);
+                let work = move |library: &mut Library| {
+                    library.learn_counts(&series, places);
+                    library.show(&access, &Cancel::new(), &|_| {})
+                };
+                // A failure is logged where it happens.
+                let _ = aside(&mut library, work).await;
+                publish(&session, &library).await;
+                let _ = done.send(());
+            }
             Order::Refind => {
                 let access = access(&session);
                 let work = move |library: &mut Library| {
@@ -169,7 +190,8 @@ async fn tell(session: &Session, loaded: &[Loaded]) {
         let path = dump.path.display();
         match &dump.outcome {
             Ok(read) => {
-                tracing::info!("{path}: {} objects of process {}", read.objects, read.pid);
+                let (objects, pid, agent) = (read.objects, read.pid, &read.agent);
+                tracing::info!("{path}: {objects} objects of process {pid}, taken by {agent}");
                 for problem in &read.problems {
                     let message = format!("{path}: {problem}");
                     session

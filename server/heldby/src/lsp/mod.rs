@@ -106,6 +106,8 @@ async fn serve(
     .custom_method("heldby/findings", Backend::findings)
     .custom_method("heldby/document", Backend::document)
     .custom_method("heldby/capture", Backend::capture)
+    .custom_method("heldby/confirm", Backend::confirm)
+    .custom_method("heldby/trace", Backend::trace)
     .custom_method("heldby/expression", Backend::expression)
     .custom_method("workspace/textDocumentContent", Backend::document)
     .custom_method("window/workDoneProgress/cancel", Backend::cancel_progress)

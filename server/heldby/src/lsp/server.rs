@@ -26,8 +26,8 @@ use super::positions::Encoding;
 use super::requests::objects::{DocumentParams, DocumentText};
 use super::requests::referrers::{ReferrersParams, ReferrersResult};
 use super::requests::{
-    call_hierarchy, capture, code_action, code_lens, commands, expression, findings, hover,
-    inlay_hint, objects, referrers,
+    call_hierarchy, capture, code_action, code_lens, commands, confirm, expression, findings,
+    hover, inlay_hint, objects, referrers,
 };
 use super::session::Session;
 use super::uris;
@@ -59,6 +59,17 @@ impl Backend {
         params: capture::CaptureParams,
     ) -> Result<capture::CaptureResult> {
         capture::capture(&self.session, params).await
+    }
+
+    pub(crate) async fn confirm(
+        &self,
+        params: confirm::ConfirmParams,
+    ) -> Result<confirm::ConfirmResult> {
+        confirm::confirm(&self.session, params).await
+    }
+
+    pub(crate) async fn trace(&self, params: confirm::TraceParams) -> Result<confirm::TraceResult> {
+        confirm::trace(&self.session, params).await
     }
 
     pub(crate) async fn expression(

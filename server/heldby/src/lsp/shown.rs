@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use heldby_finding::{Evidence, Finding, Place, Placement, Range, Severity};
+use heldby_finding::{Evidence, Finding, Place, Placement, Range, Severity, StorePlace};
 use heldby_heap::{Heap, ObjectId};
 use heldby_retention::{Breadth, Distances, RefcountAccount, Referrers, TreeLimits, objects_at};
 
 use super::documents::SourceText;
+use super::library::CountedPlace;
 use super::positions::Lines;
 use crate::disk::LocalFiles;
 use crate::referrers::{ObjectAnswer, object_text};
@@ -189,6 +190,28 @@ impl View {
     }
 
     /// The moment of the newest dump.
+    /// Ranks the store sites that were counted.
+    pub(crate) fn confirm(&mut self, counted: &[CountedPlace]) {
+        if counted.is_empty() {
+            return;
+        }
+        for shown in &mut self.findings {
+            let runs_of = |store: &StorePlace| {
+                let ran_at = store.ran_at.as_ref()?;
+                let mut counted = counted.iter();
+                let found = counted.find(|place| {
+                    (&place.file, place.first, place.last)
+                        == (&ran_at.file, ran_at.first, ran_at.last)
+                });
+                found.map(|place| place.runs)
+            };
+            let runs: Vec<Option<u64>> = shown.finding.stores.iter().map(runs_of).collect();
+            if runs.iter().any(Option::is_some) {
+                heldby_finding::confirm(&mut shown.finding, &runs);
+            }
+        }
+    }
+
     pub(crate) fn taken_at_nanoseconds(&self) -> u64 {
         self.dumps
             .iter()

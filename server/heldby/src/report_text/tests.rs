@@ -50,6 +50,8 @@ impl Fixture {
             role: Role::Store,
             enclosing: "upload".to_owned(),
             user: true,
+            ran_at: None,
+            runs: None,
         }
     }
 
@@ -120,6 +122,8 @@ fn report(dumps: u64, findings: Vec<Finding>) -> ProcessReport {
         objects: number * 1000,
         references: number * 2000,
         bytes: number * MIB,
+        agent: "heldby_native 0.1.0".to_owned(),
+        fallback: String::new(),
         problems: Vec::new(),
     };
     ProcessReport {

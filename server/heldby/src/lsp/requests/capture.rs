@@ -25,9 +25,9 @@ use crate::lsp::progress::{self, Steps};
 use crate::lsp::session::Session;
 use crate::lsp::uris;
 
-/// A debugger that does not answer for so long is told of; one that does not for longer is given up.
+/// A debugger that does not answer for so long is told of; one that does not for longer is given up, unless the client is more patient.
 const SLOW: Duration = Duration::from_secs(5);
-const SILENT: Duration = Duration::from_secs(60);
+pub(super) const SILENT_SECONDS: u64 = 60;
 /// How soon it is seen that somebody cancelled.
 const LOOK: Duration = Duration::from_millis(100);
 /// Nobody waits longer for a dump that is being taken.
@@ -45,17 +45,20 @@ pub(crate) struct CaptureParams {
     /// The dumps come through the debugger even where the program could write them.
     #[serde(default)]
     always_transfer: bool,
+    /// A debugger that does not answer for so long is given up.
+    #[serde(default)]
+    timeout_seconds: Option<u64>,
     #[serde(default)]
     work_done_token: Option<NumberOrString>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct DebugSession {
+pub(crate) struct DebugSession {
     /// The client's word for it.
-    id: String,
+    pub(super) id: String,
     /// What the user calls it.
-    name: String,
+    pub(super) name: String,
     /// The workspace folder that it was started for.
     #[serde(default)]
     folder: Option<Uri>,
@@ -142,22 +145,26 @@ struct EvaluateResult {
 
 /// Why there is no dump of a session.
 #[derive(Debug, thiserror::Error)]
-enum CaptureError {
+pub(super) enum CaptureError {
     #[error(transparent)]
     Debugger(#[from] DebugSessionError),
     #[error("the program ended before its dump was whole: start it again, and take the dump then")]
     Gone,
     #[error(
-        "the debugger did not answer for {} s: the program may be busy in C code; take the dump again when it answers",
-        SILENT.as_secs()
+        "the debugger did not answer for {0} s: the program may be busy in C code, or have been stopped from outside; take the snapshot \
+         again when it goes on, or have `heldby.snapshots.timeout` give it more time"
     )]
-    Silent,
+    Silent(u64),
     #[error("the dump was not whole after {} minutes", MOST_PATIENCE.as_secs() / 60)]
     Endless,
     #[error("the client cannot evaluate: {0}")]
     Client(String),
     #[error("cancelled")]
     Cancelled,
+    #[error(
+        "the program that the finding is about is not being debugged: start it again, and take its snapshots"
+    )]
+    NotDebugged,
     #[error("heldby failed inside; its log says where")]
     Inside,
     #[error("`{0}` is held by nothing: its value was made for this answer")]
@@ -171,10 +178,20 @@ enum CaptureError {
     },
 }
 
-type Captures<T> = std::result::Result<T, CaptureError>;
+/// How a debugger is asked.
+#[derive(Clone)]
+pub(super) struct Asking {
+    /// Whoever asked for the snapshot is told here what it waits for.
+    pub(super) steps: Steps,
+    pub(super) timeout_seconds: u64,
+    /// What the program does meanwhile, in words.
+    pub(super) doing: &'static str,
+}
+
+pub(super) type Captures<T> = std::result::Result<T, CaptureError>;
 
 /// Ends the work when nobody waits for its result any more.
-struct CancelOnDrop(Cancel);
+pub(super) struct CancelOnDrop(pub(super) Cancel);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -254,12 +271,17 @@ async fn take_all(
     } else {
         Transfer::WhereNeeded
     };
+    let asking = Asking {
+        steps,
+        timeout_seconds: params.timeout_seconds.unwrap_or(SILENT_SECONDS),
+        doing: "the program writes its heap",
+    };
     for debugged in &params.sessions {
         let asked = params.object.as_ref();
         let asked = asked.filter(|object| object.session == debugged.id);
         let outcome = async {
             if let Some(object) = asked {
-                address = Some(address_in(session, object).await?);
+                address = Some(address_in(session, object, &asking).await?);
             }
             let folder = folder_of(session, debugged);
             let purpose = if asked.is_some() {
@@ -268,7 +290,7 @@ async fn take_all(
                 Purpose::Series
             };
             let capture = DebugSessionCapture::new(&folder, transfer, purpose)?;
-            take(session, debugged, capture, cancel, &steps).await
+            take(session, debugged, capture, cancel, &asking).await
         };
         match outcome.await {
             Ok(dump) => {
@@ -294,7 +316,7 @@ async fn take_all(
 }
 
 /// Where the dumps of a session go: the folder `.heldby` of its workspace folder, else of this user's cache.
-fn folder_of(session: &Session, debugged: &DebugSession) -> PathBuf {
+pub(super) fn folder_of(session: &Session, debugged: &DebugSession) -> PathBuf {
     let of_session = debugged.folder.as_ref().and_then(uris::path_of);
     let configuration = session.configuration();
     let workspace = of_session.or_else(|| {
@@ -313,19 +335,19 @@ fn folder_of(session: &Session, debugged: &DebugSession) -> PathBuf {
 }
 
 /// Takes a dump. When that is cancelled after the program has begun to write, the dump is removed once it is whole.
-async fn take(
+pub(super) async fn take(
     session: &Arc<Session>,
     debugged: &DebugSession,
     capture: DebugSessionCapture,
     cancel: &Cancel,
-    steps: &Steps,
+    asking: &Asking,
 ) -> Captures<Captured> {
     let work = follow(
         Arc::clone(session),
         debugged.clone(),
         capture,
         cancel.clone(),
-        steps.clone(),
+        asking.clone(),
     );
     let mut work = tokio::spawn(work);
     loop {
@@ -354,7 +376,7 @@ async fn follow(
     debugged: DebugSession,
     mut capture: DebugSessionCapture,
     cancel: Cancel,
-    steps: Steps,
+    asking: Asking,
 ) -> Captures<Captured> {
     let began = Instant::now();
     let mut questions = 0;
@@ -370,12 +392,12 @@ async fn follow(
                     return Err(CaptureError::Cancelled);
                 }
                 questions += 1;
-                let answer = evaluate(&session, &debugged.id, expression, None, &steps);
+                let answer = evaluate(&session, &debugged.id, expression, None, &asking);
                 capture.next(Some(answer.await?))?
             }
             Step::Wait(time) => {
-                let message = format!("{}: the program writes its heap", debugged.name);
-                tell(&steps, message);
+                let message = format!("{}: {}", debugged.name, asking.doing);
+                tell(&asking.steps, message);
                 tokio::time::sleep(time).await;
                 capture.next(None)?
             }
@@ -401,7 +423,7 @@ async fn evaluate(
     id: &str,
     expression: String,
     frame: Option<i64>,
-    steps: &Steps,
+    asking: &Asking,
 ) -> Captures<Answer> {
     let asked = session.client.send_request::<Evaluate>(EvaluateParams {
         session: id.to_owned(),
@@ -410,15 +432,18 @@ async fn evaluate(
     });
     tokio::pin!(asked);
     let began = Instant::now();
+    let silent = Duration::from_secs(asking.timeout_seconds);
     let mut was_told = false;
     let answer = loop {
         match tokio::time::timeout(LOOK, &mut asked).await {
             Ok(answer) => break answer,
-            Err(_) if began.elapsed() > SILENT => return Err(CaptureError::Silent),
+            Err(_) if began.elapsed() > silent => {
+                return Err(CaptureError::Silent(asking.timeout_seconds));
+            }
             Err(_) if began.elapsed() > SLOW && !was_told => {
                 was_told = true;
                 tell(
-                    steps,
+                    &asking.steps,
                     "the program has not answered yet: is it busy in C code?".to_owned(),
                 );
             }
@@ -435,11 +460,14 @@ async fn evaluate(
     }
 }
 
-async fn address_in(session: &Arc<Session>, object: &ObjectAsked) -> Captures<u64> {
-    let (steps, _nobody) = tokio::sync::mpsc::unbounded_channel();
+async fn address_in(
+    session: &Arc<Session>,
+    object: &ObjectAsked,
+    asking: &Asking,
+) -> Captures<u64> {
     let expression = address_expression(&object.expression);
     let frame = Some(object.frame);
-    let answer = evaluate(session, &object.session, expression, frame, &steps).await?;
+    let answer = evaluate(session, &object.session, expression, frame, asking).await?;
     address_of(answer).map_err(|source| CaptureError::Expression {
         expression: object.expression.clone(),
         source,

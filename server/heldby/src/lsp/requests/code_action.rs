@@ -12,6 +12,7 @@ use tower_lsp::ls_types::{
 };
 
 use super::{Moment, touch};
+use crate::lsp::configuration::CONFIRM;
 use crate::lsp::diagnostics::{Drawn, Part, SOURCE};
 use crate::lsp::requests::commands;
 use crate::lsp::session::Session;
@@ -207,6 +208,16 @@ fn commands_at(moment: &Moment<'_>, site: &Drawn<'_>) -> Vec<Command> {
         commands.push(command(
             format!("Show referrers of `{}`", finding.access_path),
             commands::SHOW_REFERRERS,
+            json!({}),
+        ));
+    }
+    if moment.session.abilities().counts_lines && !finding.stores.is_empty() {
+        commands.push(command(
+            format!(
+                "Count how often the lines run that store into `{}`",
+                finding.holder.path
+            ),
+            CONFIRM,
             json!({}),
         ));
     }

@@ -167,7 +167,7 @@ impl Writer {
                 lines.push(format!(
                     "{}, {}",
                     self.link(&words, located.as_ref()),
-                    words::evidence(store.place.evidence)
+                    words::evidence_of(store)
                 ));
             }
         }

@@ -5,6 +5,7 @@ pub(crate) mod capture;
 pub(crate) mod code_action;
 pub(crate) mod code_lens;
 pub(crate) mod commands;
+pub(crate) mod confirm;
 pub(crate) mod expression;
 pub(crate) mod findings;
 pub(crate) mod hover;

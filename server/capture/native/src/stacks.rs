@@ -1,0 +1,132 @@
+//! The frames of all threads, taken just before the heap is.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::interpreter::Interpreter;
+use crate::layout::{FrameLayout, shared};
+use crate::memory::Address;
+use crate::objects::Objects;
+
+/// Frames, and the thread that runs each. Whoever has this has a reference to each frame, until [`Stacks::let_go`].
+#[derive(Default)]
+pub(crate) struct Stacks {
+    /// Innermost first, thread by thread; true for the agent's own.
+    frames: Vec<(Address, u64, bool)>,
+    threads: FxHashMap<Address, u64>,
+    /// Frames of greenlets that wait: to the interpreter they are frames that run.
+    waiting: FxHashSet<Address>,
+}
+
+impl Stacks {
+    /// Takes them; None when there is no memory for them. `current_frames` is `sys._current_frames`.
+    pub(crate) fn take(
+        objects: &Objects,
+        current_frames: Address,
+        agent_globals: Address,
+    ) -> Option<Self> {
+        let mut stacks = Self::default();
+        let tops = objects.interpreter.call(current_frames);
+        if tops == 0 {
+            return Some(stacks);
+        }
+        let (mut of_threads, mut has_room) = (Vec::new(), true);
+        objects.each_entry(tops, |thread, frame| {
+            has_room = has_room && of_threads.try_reserve(1).is_ok();
+            if has_room {
+                let thread = objects.integer(thread).unwrap_or(0).cast_unsigned();
+                objects.interpreter.keep(frame);
+                of_threads.push((thread, frame));
+            }
+        });
+        // The table is no part of the program's heap.
+        objects.interpreter.let_go(tops);
+        for (thread, top) in of_threads {
+            has_room = stacks.take_all(objects, thread, top, agent_globals) && has_room;
+        }
+        if !has_room {
+            stacks.let_go(&objects.interpreter);
+            return None;
+        }
+        Some(stacks)
+    }
+
+    /// Takes the frames of a thread, and whether there was room for all.
+    fn take_all(
+        &mut self,
+        objects: &Objects,
+        thread: u64,
+        top: Address,
+        agent_globals: Address,
+    ) -> bool {
+        let mut frame = top;
+        while frame != 0 {
+            if self.frames.try_reserve(1).is_err() || self.threads.try_reserve(1).is_err() {
+                objects.interpreter.let_go(frame);
+                return false;
+            }
+            let is_agents = globals_of(objects, frame) == agent_globals;
+            self.frames.push((frame, thread, is_agents));
+            self.threads.insert(frame, thread);
+            frame = match objects.layout.frame {
+                FrameLayout::InObject(layout) => {
+                    let back = objects.field(frame, layout.back);
+                    if back != 0 {
+                        objects.interpreter.keep(back);
+                    }
+                    back
+                }
+                FrameLayout::Apart(_) => objects.interpreter.frame_before(frame).unwrap_or(0),
+            };
+        }
+        true
+    }
+
+    /// The program's frames and their threads.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (Address, u64)> + '_ {
+        let of_program = self.frames.iter().filter(|(_, _, is_agents)| !is_agents);
+        of_program.map(|(frame, thread, _)| (*frame, *thread))
+    }
+
+    /// The agent's frames.
+    pub(crate) fn agents_frames(&self) -> impl Iterator<Item = Address> + '_ {
+        let of_agent = self.frames.iter().filter(|(_, _, is_agents)| *is_agents);
+        of_agent.map(|(frame, _, _)| *frame)
+    }
+
+    /// The thread that runs a frame; 0 is none.
+    pub(crate) fn thread_of(&self, frame: Address) -> u64 {
+        self.threads.get(&frame).copied().unwrap_or(0)
+    }
+
+    /// Notes a frame of a greenlet; whether it was not known.
+    pub(crate) fn add_waiting(&mut self, frame: Address) -> bool {
+        !self.threads.contains_key(&frame) && self.waiting.insert(frame)
+    }
+
+    /// Whether a frame owns what it has as one that runs does.
+    pub(crate) fn is_running(&self, frame: Address) -> bool {
+        self.threads.contains_key(&frame) || self.waiting.contains(&frame)
+    }
+
+    /// How many references to a frame this has.
+    pub(crate) fn held(&self, frame: Address) -> u32 {
+        u32::from(self.threads.contains_key(&frame))
+    }
+
+    /// Gives the references back.
+    pub(crate) fn let_go(self, interpreter: &Interpreter) {
+        for (frame, _, _) in self.frames {
+            interpreter.let_go(frame);
+        }
+    }
+}
+
+fn globals_of(objects: &Objects, frame: Address) -> Address {
+    match objects.layout.frame {
+        FrameLayout::InObject(layout) => objects.field(frame, layout.globals),
+        FrameLayout::Apart(layout) => {
+            let inner = objects.field(frame, shared::FRAME_OF_OBJECT);
+            objects.memory.word(inner + layout.globals)
+        }
+    }
+}

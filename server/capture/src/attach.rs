@@ -1,0 +1,601 @@
+//! A dump of a program that runs already, and that nothing was prepared for; or a count of how often lines of it run.
+//!
+//! What flows in is a process id, what flows out a dump's file, or numbers. Since 3.14 the interpreter itself runs a script that another process asks it to
+//! (`sys.remote_exec`, PEP 768); before that gdb loads the native agent's library, which runs it. Either way the script begins a thread
+//! that does what is asked, and the program goes on. What the program needs lies in a folder that both see, below its own `/tmp`, and is gone
+//! afterwards.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::confirm::{self, CountedLines, LineCounts};
+
+/// What is asked of the process.
+#[derive(Debug, Clone)]
+pub struct AttachSettings {
+    /// The process.
+    pub pid: u32,
+    /// The native agent's library: it takes the dump, and on older interpreters it is how the agent gets in.
+    pub native_library: Option<PathBuf>,
+    /// How long the program may take to begin.
+    pub patience: Duration,
+}
+
+/// Where a dump is to lie.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In this file.
+    File(PathBuf),
+    /// In this folder, under a name of its time and its process.
+    Folder(PathBuf),
+}
+
+/// Why there is no dump.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// There is no such process.
+    #[error("there is no process {0}")]
+    NoProcess(u32),
+    /// It belongs to somebody else.
+    #[error("process {0} belongs to another user: run this as that user, or as root")]
+    NotOurs(u32),
+    /// No CPython of a version that can be dumped.
+    #[error("process {0} is not CPython 3.8 or later: {1}")]
+    NoPython(u32, String),
+    /// Nothing runs in it, and gdb could not call anything in it without harm.
+    #[error(
+        "process {0} is stopped: let it go on (`kill -CONT {0}`), or if a debugger has stopped it, take the dump there"
+    )]
+    Stopped(u32),
+    /// Neither way in is to be had.
+    #[error(
+        "gdb is not installed, by which the agent gets into Python 3.{minor}: install it, or have the program call the agent itself \
+         (`heldby agent > heldby_agent.py`, `heldby_agent.install(…)`)"
+    )]
+    NoGdb {
+        /// Of the program's Python.
+        minor: u32,
+    },
+    /// gdb alone can do nothing.
+    #[error(
+        "the native agent's library is not beside heldby, by which the agent gets into Python 3.{minor}"
+    )]
+    NoLibrary {
+        /// Of the program's Python.
+        minor: u32,
+    },
+    /// The system does not let us.
+    #[error(
+        "the system does not allow it: {0}. Run this as root, or allow it with `sysctl kernel.yama.ptrace_scope=0`; a container needs \
+         `--cap-add SYS_PTRACE`"
+    )]
+    NotAllowed(String),
+    /// No folder of the process's file system can take what is needed.
+    #[error(
+        "process {0} has no folder with room for the dump: one of {places} must have {least} MiB free, in the file system that the process sees",
+        places = PLACES.join(", "),
+        least = LEAST_ROOM >> 20,
+    )]
+    NoRoom(u32),
+    /// The program was asked, and did not begin.
+    #[error(
+        "process {pid} has not begun within {seconds} s: a thread of it may be busy in C code that keeps the interpreter's lock"
+    )]
+    Silent {
+        /// The process.
+        pid: u32,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// It began, and could not.
+    #[error("the program could not do it: {0}")]
+    Failed(String),
+    /// The tool that gets the agent in said something else.
+    #[error("{tool} could not get the agent into process {pid}: {said}")]
+    Tool {
+        /// gdb, or the interpreter.
+        tool: String,
+        /// The process.
+        pid: u32,
+        /// Its last line.
+        said: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, AttachError>;
+
+/// Since then the interpreter runs a script for another process.
+const REMOTE_EXEC: u32 = 14;
+/// How long a program that has begun may take.
+const LONGEST: Duration = Duration::from_secs(30 * 60);
+/// An interpreter that was asked, and has not begun by then, is asked through gdb.
+const LONGEST_BEFORE_GDB: Duration = Duration::from_secs(3);
+/// gdb stands in the process no longer.
+const LONGEST_IN_GDB: Duration = Duration::from_secs(60);
+
+/// Takes a dump of a running process, and returns its path when it is whole.
+///
+/// # Errors
+/// [`AttachError`]; the program goes on as before in any case.
+pub fn attach(settings: &AttachSettings, place: &Place) -> Result<PathBuf> {
+    let meeting = ask(settings, "'dump', None")?;
+    let path = match place {
+        Place::File(path) => path.clone(),
+        Place::Folder(folder) => folder.join(meeting.name(settings.pid)?),
+    };
+    meeting.hand_over(&path)?;
+    Ok(path)
+}
+
+/// Counts how often lines of a running process run within a time.
+///
+/// # Errors
+/// [`AttachError`]; the program goes on as before in any case.
+pub fn count_lines(
+    settings: &AttachSettings,
+    lines: &[CountedLines],
+    time: Duration,
+) -> Result<LineCounts> {
+    let task = format!(
+        "'count', {}, {}",
+        confirm::python_list(lines),
+        time.as_secs_f64()
+    );
+    let meeting = ask(settings, &task)?;
+    let path = meeting.folder.join(ANSWER);
+    let text = fs::read(&path).map_err(|source| AttachError::Io { path, source })?;
+    confirm::counts_of(&text, lines).map_err(AttachError::Failed)
+}
+
+/// Has a process do something, and waits for its answer: a file of the folder that is returned.
+fn ask(settings: &AttachSettings, task: &str) -> Result<Meeting> {
+    let target = Target::of(settings.pid)?;
+    let meeting = Meeting::prepare(&target, settings, task)?;
+    if target.minor >= REMOTE_EXEC && target.python.is_some() {
+        target.ask_interpreter(&meeting)?;
+        let patience = LONGEST_BEFORE_GDB.min(settings.patience);
+        match meeting.wait(settings, patience) {
+            // Its main thread waits for something else than the interpreter.
+            Err(AttachError::Silent { .. }) => meeting.withdraw(),
+            outcome => return outcome.map(|()| meeting),
+        }
+    }
+    target.ask_gdb(&meeting, settings)?;
+    meeting.wait(settings, settings.patience)?;
+    Ok(meeting)
+}
+
+/// A process that runs Python.
+struct Target {
+    pid: u32,
+    minor: u32,
+    /// The interpreter's program, if the process runs it, and not one that has the interpreter inside.
+    python: Option<PathBuf>,
+    user: u32,
+    group: u32,
+}
+
+impl Target {
+    fn of(pid: u32) -> Result<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let place = PathBuf::from(format!("/proc/{pid}"));
+        let status = fs::metadata(&place).map_err(|_| AttachError::NoProcess(pid))?;
+        let refused = |error: io::Error| match error.kind() {
+            io::ErrorKind::PermissionDenied => AttachError::NotOurs(pid),
+            _ => AttachError::NoProcess(pid),
+        };
+        let program = fs::read_link(place.join("exe")).map_err(refused)?;
+        let maps = fs::read_to_string(place.join("maps")).map_err(refused)?;
+        let Some(minor) = minor_version(&program, &maps) else {
+            return Err(AttachError::NoPython(pid, program.display().to_string()));
+        };
+        if minor < 8 {
+            return Err(AttachError::NoPython(pid, format!("Python 3.{minor}")));
+        }
+        let status_text = fs::read_to_string(place.join("status")).map_err(refused)?;
+        let field = |name: &str| {
+            let line = status_text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or("").trim().to_owned()
+        };
+        if field("State:").starts_with(['T', 't']) || !["", "0"].contains(&&*field("TracerPid:")) {
+            return Err(AttachError::Stopped(pid));
+        }
+        let is_interpreter = name_of(&program).starts_with("python");
+        Ok(Self {
+            pid,
+            minor,
+            // Of another file system, as in a container, it is not the same program.
+            python: Some(program).filter(|program| is_interpreter && program.is_file()),
+            user: status.uid(),
+            group: status.gid(),
+        })
+    }
+
+    /// Has the interpreter run the script, by another interpreter of the same program.
+    fn ask_interpreter(&self, meeting: &Meeting) -> Result<()> {
+        let Some(python) = &self.python else {
+            return Ok(());
+        };
+        let asked = Command::new(python)
+            .args(["-I", "-S", "-c"])
+            .arg("import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])")
+            .arg(self.pid.to_string())
+            .arg(meeting.shown.join(ASKED))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| AttachError::Io {
+                path: python.clone(),
+                source,
+            })?;
+        if asked.status.success() {
+            return Ok(());
+        }
+        let said = last_line(&asked.stderr);
+        if said.contains("PermissionError") || said.contains("Operation not permitted") {
+            return Err(AttachError::NotAllowed(said));
+        }
+        Err(AttachError::Tool {
+            tool: python.display().to_string(),
+            pid: self.pid,
+            said,
+        })
+    }
+
+    /// Has gdb load the library, and call its one function for this.
+    fn ask_gdb(&self, meeting: &Meeting, settings: &AttachSettings) -> Result<()> {
+        let minor = self.minor;
+        if settings.native_library.is_none() {
+            return Err(AttachError::NoLibrary { minor });
+        }
+        let library = meeting.shown.join(LIBRARY);
+        let script = meeting.shown.join(SCRIPT);
+        let commands = [
+            "set auto-load off".to_owned(),
+            "set debuginfod enabled off".to_owned(),
+            "set confirm off".to_owned(),
+            "set unwindonsignal on".to_owned(),
+            // The program stands still while gdb reads symbols: none but these are needed.
+            "sharedlibrary libc\\.so".to_owned(),
+            "sharedlibrary libdl\\.so".to_owned(),
+            // gdb itself need not find the library, which lies in the program's file system.
+            format!(
+                "set $library = ((void *(*)(const char *, int)) dlopen)(\"{}\", 2)",
+                library.display()
+            ),
+            "set $run = $library ? ((void *(*)(void *, const char *)) dlsym)($library, \
+             \"heldby_native_run\") : (void *) 0"
+                .to_owned(),
+            format!(
+                "print $run ? ((int (*)(const char *)) $run)(\"{}\") : -1",
+                script.display()
+            ),
+            "print $library ? (char *) 0 : ((char *(*)(void)) dlerror)()".to_owned(),
+        ];
+        let mut gdb = Command::new("gdb");
+        gdb.args([
+            "-q",
+            "-nx",
+            "-batch",
+            "-iex",
+            "set auto-solib-add off",
+            "-iex",
+        ])
+        // In a container or a changed root the libraries are others than ours.
+        .arg(format!("set sysroot /proc/{}/root", self.pid))
+        .arg("-p")
+        .arg(self.pid.to_string());
+        for command in commands {
+            gdb.arg("-ex").arg(command);
+        }
+        let said = run_for(&mut gdb, LONGEST_IN_GDB).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => AttachError::NoGdb { minor },
+            _ => AttachError::Io {
+                path: PathBuf::from("gdb"),
+                source: error,
+            },
+        })?;
+        if said.contains("Operation not permitted") || said.contains("ptrace: ") {
+            let line = said.lines().find(|line| line.contains("ptrace"));
+            return Err(AttachError::NotAllowed(
+                line.unwrap_or("ptrace").trim().to_owned(),
+            ));
+        }
+        // What the library's function returned, and why it could not be loaded.
+        let answers: Vec<&str> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix('$')?.split_once(" = "))
+            .map(|(_, value)| value.trim())
+            .collect();
+        match answers.as_slice() {
+            ["0", ..] => Ok(()),
+            [_, reason] if reason.contains('"') => Err(AttachError::Tool {
+                tool: "gdb".to_owned(),
+                pid: self.pid,
+                said: format!("it does not load the library: {reason}"),
+            }),
+            _ => Err(AttachError::Tool {
+                tool: "gdb".to_owned(),
+                pid: self.pid,
+                said: last_line(said.as_bytes()),
+            }),
+        }
+    }
+}
+
+/// The version of the interpreter, from the name of the program or of the library that is mapped.
+fn minor_version(program: &Path, maps: &str) -> Option<u32> {
+    let of_name = |name: &str| {
+        let rest = name
+            .strip_prefix("libpython3.")
+            .or_else(|| name.strip_prefix("python3."))?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let mapped = maps.lines().filter_map(|line| line.rsplit('/').next());
+    let library = mapped.clone().find(|name| name.starts_with("libpython3."));
+    of_name(&name_of(program))
+        .or_else(|| of_name(library?))
+        // A program without a version in its name has its standard library's extension modules.
+        .or_else(|| {
+            mapped.into_iter().find_map(|name| {
+                let rest = name.split_once(".cpython-3")?.1;
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse().ok()
+            })
+        })
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Where a process may have room for what it is to read and write; the first is good enough where it has as many bytes free.
+const PLACES: [&str; 4] = ["/tmp", "/dev/shm", "/var/tmp", "/run"];
+const ROOM: u64 = 256 << 20;
+/// With less nothing is begun.
+const LEAST_ROOM: u64 = 8 << 20;
+
+/// The place with room, as the process sees it.
+fn roomiest(root: &Path) -> Option<PathBuf> {
+    let room_of = |place: &str| {
+        let path = root.join(place.trim_start_matches('/'));
+        let disk = rustix::fs::statvfs(&path).ok()?;
+        let is_writable = rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_ok();
+        let read_only = disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+        (is_writable && !read_only).then(|| disk.f_bavail.saturating_mul(disk.f_frsize))
+    };
+    let places = PLACES
+        .iter()
+        .filter_map(|place| Some((room_of(place)?, *place)));
+    let mut places: Vec<(u64, &str)> = places.filter(|(room, _)| *room >= LEAST_ROOM).collect();
+    // The first of those with enough stands first; else the one with most.
+    places.sort_by_key(|(room, _)| std::cmp::Reverse((*room).min(ROOM)));
+    places.first().map(|(_, place)| PathBuf::from(place))
+}
+
+const LIBRARY: &str = "libheldby_native.so";
+/// A dump, or what was counted.
+const ANSWER: &str = "answer";
+const BEGUN: &str = "begun";
+/// What gdb has the program run, and what its interpreter is asked to run.
+const SCRIPT: &str = "agent.py";
+const ASKED: &str = "asked.py";
+
+/// The folder where both meet.
+struct Meeting {
+    /// As we see it, and as the process does.
+    folder: PathBuf,
+    shown: PathBuf,
+    /// The interpreter was asked to run a file of it, and may yet do so.
+    is_awaited: Cell<bool>,
+}
+
+impl Meeting {
+    fn prepare(target: &Target, settings: &AttachSettings, task: &str) -> Result<Self> {
+        use std::os::unix::fs::{DirBuilderExt as _, chown};
+
+        let name = format!("heldby-{}-{}", std::process::id(), target.pid);
+        let root = PathBuf::from(format!("/proc/{}/root", target.pid));
+        let shown = roomiest(&root)
+            .ok_or(AttachError::NoRoom(target.pid))?
+            .join(name);
+        let folder = root.join(shown.strip_prefix("/").unwrap_or(&shown));
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AttachError::Io { path, source }
+        };
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(at(&folder))?;
+        let meeting = Self {
+            folder,
+            shown,
+            is_awaited: Cell::new(false),
+        };
+        let mut library = String::new();
+        if let Some(path) = &settings.native_library {
+            let copy = meeting.folder.join(LIBRARY);
+            fs::copy(path, &copy).map_err(at(&copy))?;
+            library = meeting.shown.join(LIBRARY).display().to_string();
+        }
+        let answer = meeting.shown.join(ANSWER).display().to_string();
+        let text = script_text(&answer, &library, task);
+        for name in [SCRIPT, ASKED] {
+            let script = meeting.folder.join(name);
+            fs::write(&script, &text).map_err(at(&script))?;
+        }
+        // It may be another user's, if we are root.
+        let files = [SCRIPT, ASKED, LIBRARY].map(|name| meeting.folder.join(name));
+        for path in files.iter().chain([&meeting.folder]) {
+            let _ = chown(path, Some(target.user), Some(target.group));
+        }
+        Ok(meeting)
+    }
+
+    /// Waits for the answer.
+    fn wait(&self, settings: &AttachSettings, patience: Duration) -> Result<()> {
+        let began = Instant::now();
+        let answer = self.folder.join(ANSWER);
+        let failed = self.folder.join(format!("{ANSWER}.failed"));
+        let has_begun = self.folder.join(BEGUN);
+        loop {
+            if answer.exists() {
+                return Ok(());
+            }
+            if failed.exists() {
+                let reason = fs::read_to_string(&failed).unwrap_or_default();
+                return Err(AttachError::Failed(reason));
+            }
+            if !self.folder.exists() {
+                return Err(AttachError::NoProcess(settings.pid));
+            }
+            let patience = if has_begun.exists() {
+                LONGEST
+            } else {
+                patience
+            };
+            if began.elapsed() > patience {
+                return Err(AttachError::Silent {
+                    pid: settings.pid,
+                    seconds: patience.as_secs(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Takes back what the interpreter was asked: when it comes to look, it finds a file that removes itself and the folder.
+    fn withdraw(&self) {
+        let path = crate::python_text(&self.shown.join(ASKED).display().to_string());
+        let folder = crate::python_text(&self.shown.display().to_string());
+        let text =
+            format!("(lambda os: (os.unlink({path}), os.rmdir({folder})))(__import__('os'))\n");
+        self.is_awaited
+            .set(fs::write(self.folder.join(ASKED), text).is_ok());
+    }
+
+    /// What the dump is called: the process has said when it began.
+    fn name(&self, pid: u32) -> Result<String> {
+        let path = self.folder.join(BEGUN);
+        let moment =
+            fs::read_to_string(&path).map_err(|source| AttachError::Io { path, source })?;
+        let moment: String = moment.chars().filter(char::is_ascii_alphanumeric).collect();
+        Ok(format!("{moment}-{pid}.heldby"))
+    }
+
+    /// Puts the dump where it is wanted.
+    fn hand_over(&self, to: &Path) -> Result<()> {
+        let from = self.folder.join(ANSWER);
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AttachError::Io { path, source }
+        };
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut copy = tempfile::Builder::new()
+            .prefix(".captured-")
+            .suffix(".part")
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(at(to))?;
+        let mut dump = File::open(&from).map_err(at(&from))?;
+        io::copy(&mut dump, copy.as_file_mut()).map_err(at(to))?;
+        copy.as_file().sync_all().map_err(at(to))?;
+        copy.persist(to).map_err(|error| at(to)(error.error))?;
+        Ok(())
+    }
+}
+
+impl Drop for Meeting {
+    fn drop(&mut self) {
+        if !self.is_awaited.get() {
+            // What is left in a `/tmp` is swept some day.
+            let _ = fs::remove_dir_all(&self.folder);
+            return;
+        }
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name() != ASKED {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// What the program runs: the agent in a namespace of its own, and a thread that does the task.
+fn script_text(answer: &str, library: &str, task: &str) -> String {
+    let source = [
+        crate::agent_source(),
+        include_str!("../python/heldby_debug_session.py"),
+        include_str!("../python/heldby_confirm.py"),
+        include_str!("../python/heldby_attach.py"),
+    ]
+    .join("\n");
+    format!(
+        "(lambda names: (exec(compile({source}, 'heldby_agent', 'exec', 0, True), names), \
+         names['begin_attached']({answer}, {library}, {task})))({{'__name__': 'heldby_agent'}})\n",
+        source = crate::python_text(&source),
+        answer = crate::python_text(answer),
+        library = crate::python_text(library),
+    )
+}
+
+/// Runs a program for so long at most, and returns what it said.
+fn run_for(command: &mut Command, most: Duration) -> io::Result<String> {
+    let mut said = tempfile::tempfile()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(said.try_clone()?)
+        .stderr(said.try_clone()?)
+        .spawn()?;
+    let began = Instant::now();
+    while child.try_wait()?.is_none() {
+        if began.elapsed() > most {
+            // It lets go of the process by that.
+            child.kill()?;
+            child.wait()?;
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not end"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = Vec::new();
+    io::Seek::rewind(&mut said)?;
+    io::Read::read_to_end(&mut said, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn last_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let line = said.lines().rev().find(|line| !line.trim().is_empty());
+    line.unwrap_or("nothing").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_off_names() {
+        let of = |program: &str, maps: &str| minor_version(Path::new(program), maps);
+        assert_eq!(of("/usr/bin/python3.11", ""), Some(11));
+        let uwsgi = "7f00 r-xp 00 08:01 12 /usr/lib/x86_64-linux-gnu/libpython3.12.so.1.0\n";
+        assert_eq!(of("/usr/bin/uwsgi", uwsgi), Some(12));
+        let modules =
+            "7f00 r-xp 00 08:01 12 /o/lib-dynload/_json.cpython-310-x86_64-linux-gnu.so\n";
+        assert_eq!(of("/o/bin/python", modules), Some(10));
+        assert_eq!(of("/usr/bin/node", ""), None);
+    }
+}

@@ -1,0 +1,117 @@
+"""How much a program notices of a dump that the native agent takes. Prints JSON. Runs on Linux.
+
+    bench_native.py AGENT LIBRARY DUMP INSTANCES    dumps a heap of seven objects an instance, or eight before Python 3.11, while a thread
+                                                    counts and a web server answers
+"""
+
+import http.client
+import http.server
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+ROUNDS = 5
+
+
+class Order:
+    def __init__(self, number):
+        self.name = "order %d" % number
+        self.lines = [number]
+        self.totals = {number: self.lines}
+        self.document = b"%d" % number
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    orders = {}
+
+    def do_GET(self):
+        found = json.dumps([self.orders["key %d" % number].name for number in range(500)]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(found)))
+        self.end_headers()
+        self.wfile.write(found)
+
+    def log_message(self, *_):
+        pass
+
+
+# A program of its own, so that what it measures is what a visitor feels: when each answer came, and after how long.
+VISITOR = """
+import http.client, sys, time
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+until = time.time() + float(sys.argv[2])
+while time.time() < until:
+    begun = time.perf_counter()
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    print(time.time(), time.perf_counter() - begun)
+"""
+
+
+def main(agent_path, library, dump, instances):
+    specification = importlib.util.spec_from_file_location("heldby_agent", agent_path)
+    agent = sys.modules["heldby_agent"] = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(agent)
+    agent.native_library = library
+    Answers.orders = {"key %d" % number: Order(number) for number in range(int(instances))}
+    rounds = [take(agent, dump) for _ in range(ROUNDS)]
+    best = min(rounds, key=lambda found: found["stood_still_nanoseconds"])
+    found = {**best, **serve(agent, dump)}
+    found["stood_still_at_most_nanoseconds"] = max(found["stood_still_nanoseconds"] for found in rounds)
+    found["gap_seconds"] = max(found["gap_seconds"] for found in rounds)
+    found["dump_bytes"] = os.path.getsize(dump)
+    print(json.dumps(found))
+
+
+def take(agent, dump):
+    """One dump, and the longest time in which a thread that does nothing but count did not."""
+    longest, stop = [0.0], []
+
+    def count():
+        last = time.perf_counter()
+        while not stop:
+            now = time.perf_counter()
+            longest[0] = max(longest[0], now - last)
+            last = now
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    time.sleep(0.2)
+    longest[0] = 0.0
+    begun = time.perf_counter()
+    agent.dump(dump)
+    whole = time.perf_counter() - begun
+    stop.append(1)
+    thread.join()
+    if "report" not in agent._native or "objects" not in agent._native["report"]:
+        sys.exit("the native agent did not take the dump: %s" % agent._native.get("why_not"))
+    return {"gap_seconds": longest[0], "whole_seconds": whole, **agent._native["report"]}
+
+
+def serve(agent, dump):
+    """What a visitor of a web server in this process waits: before a dump, while it is taken, and after."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    command = [sys.executable, "-c", VISITOR, str(server.server_port), "9"]
+    visitor = subprocess.Popen(command, stdout=subprocess.PIPE)
+    time.sleep(3)
+    begun = time.time()
+    agent.dump(dump)
+    ended = time.time()
+    said = visitor.communicate()[0].decode().splitlines()
+    server.shutdown()
+    answers = [tuple(map(float, line.split())) for line in said]
+    parts = {
+        "before": [wait for at, wait in answers if at < begun],
+        "during": [wait for at, wait in answers if begun <= at <= ended],
+        "after": [wait for at, wait in answers if at > ended],
+    }
+    return {"p99_%s_seconds" % name: sorted(waits)[len(waits) * 99 // 100] for name, waits in parts.items() if waits}
+
+
+main(*sys.argv[1:])
