@@ -11,6 +11,10 @@ use super::shown::{Shown, Standing, View};
 use crate::disk::{LocalFiles, OpenTexts, SourceFolders};
 use crate::series::{Series, reason};
 
+/// A process may have started this much after the start that its dumps state: Linux tells the moment it booted in whole
+/// seconds (`btime` of `/proc/stat`). Without it a program that is started again at once seems to run beside itself.
+const START_IS_EARLY_BY_NANOSECONDS: u64 = 1_000_000_000;
+
 /// A dump that one `heldby.load` named, and what became of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
@@ -294,9 +298,10 @@ impl Library {
         picked.or_else(|| {
             let newest =
                 (0..self.entries.len()).max_by_key(|at| (self.entries[*at].taken_at(), *at))?;
-            let start = self.entries[newest].series.process.started_at_nanoseconds;
+            let started = self.entries[newest].series.process.started_at_nanoseconds;
+            let started_by = started.saturating_add(START_IS_EARLY_BY_NANOSECONDS);
             let beside = (0..self.entries.len())
-                .filter(|at| *at == newest || self.entries[*at].taken_at() > start);
+                .filter(|at| *at == newest || self.entries[*at].taken_at() > started_by);
             beside.max_by_key(|at| {
                 let entry = &self.entries[*at];
                 (entry.leaked_bytes(), entry.taken_at(), *at)
