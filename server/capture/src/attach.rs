@@ -93,7 +93,7 @@ pub enum AttachError {
         seconds: u64,
     },
     /// It began, and could not.
-    #[error("the program could not do it: {0}")]
+    #[error("the program could not do what was asked of it: {0}")]
     Failed(String),
     /// The tool that gets the agent in said something else.
     #[error("{tool} could not get the agent into process {pid}: {said}")]

@@ -80,7 +80,10 @@ impl Captured {
         })?;
         // If it cannot be removed, it is a small file that nothing reads.
         let _ = fs::remove_file(&self.path);
-        confirm::counts_of(&text, lines).map_err(DebugSessionError::Failed)
+        confirm::counts_of(&text, lines).map_err(|reason| DebugSessionError::Failed {
+            asked: ASKED_TO_COUNT,
+            reason,
+        })
     }
 }
 
@@ -127,9 +130,14 @@ pub enum DebugSessionError {
     /// Nobody has the object that is asked about: its value was made by evaluating it. No dump was taken.
     #[error("its value was made for this answer, and nothing holds it")]
     Unheld,
-    /// The program could not write its dump.
-    #[error("the program could not do it: {0}")]
-    Failed(String),
+    /// The program could not do what it was asked for.
+    #[error("the program could not {asked}: {reason}")]
+    Failed {
+        /// What, as words of a sentence.
+        asked: &'static str,
+        /// In the program's words.
+        reason: String,
+    },
     /// There is neither a dump nor a reason.
     #[error(
         "the program ended the dump without a word: is the disk of {} full?",
@@ -174,6 +182,9 @@ pub enum Purpose {
     /// No dump, and no file: from now on the native agent notes where containers grow.
     Trace(Trace),
 }
+
+/// Of [`DebugSessionError::Failed`], for [`Purpose::Count`].
+const ASKED_TO_COUNT: &str = "count the lines";
 
 /// A capture that is going on.
 #[derive(Debug)]
@@ -301,7 +312,7 @@ impl DebugSessionCapture {
                     return Err(DebugSessionError::Unheld);
                 }
                 match begun.failed {
-                    Some(reason) => Err(DebugSessionError::Failed(reason)),
+                    Some(reason) => Err(self.failed(reason)),
                     None if matches!(self.purpose, Purpose::Trace(_)) => self.done(false),
                     None => Ok(self.wait(0, FIRST_WAIT, false)),
                 }
@@ -405,10 +416,19 @@ impl DebugSessionCapture {
         Ok(self.ask(wait, was_idle))
     }
 
+    fn failed(&self, reason: String) -> DebugSessionError {
+        let asked = match self.purpose {
+            Purpose::Series | Purpose::Question => "take the dump",
+            Purpose::Count { .. } => ASKED_TO_COUNT,
+            Purpose::Trace(_) => "note where containers grow",
+        };
+        DebugSessionError::Failed { asked, reason }
+    }
+
     fn asked(&mut self, answer: Option<Answer>, wait: Duration, was_idle: bool) -> Result<Step> {
         let outcome: Outcome = json(&bytes_of(answer)?)?;
         if let Some(reason) = outcome.failed {
-            return Err(DebugSessionError::Failed(reason));
+            return Err(self.failed(reason));
         }
         if let Some(size) = outcome.size {
             return self.fetch(size);
