@@ -19,7 +19,7 @@ DUMPS = int(os.environ.get("HELDBY_TEST_NATIVE_DUMPS", "50"))
 FREE_THREADED = "free-threading build" in sys.version
 
 PREAMBLE = """
-import ctypes, gc, json, os, random, resource, shutil, signal, sys, threading, time
+import base64, ctypes, errno, gc, json, os, random, resource, shutil, signal, sys, threading, time, zlib
 agent, tests, folder, library, dumps = sys.argv[1:]
 dumps = int(dumps)
 sys.path[:0] = [os.path.join(tests, "agent"), os.path.join(tests, "native"), os.path.join(tests, "ways")]
@@ -50,6 +50,33 @@ def check(by="heldby_native", because=""):
 def children():
     with open("/proc/self/task/%d/children" % os.getpid()) as file:
         return file.read().split()
+
+def skip(why):
+    print(why); sys.exit(77)
+
+# Flags of mount(2) and umount2(2).
+READ_ONLY, RUNS_NOTHING, DETACH = 1 << 0, 1 << 3, 1 << 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+def own_file_systems(as_another_root=False):
+    "What is mounted from now on, this process alone sees; it may be root of a user namespace that others know as somebody else."
+    user, group = os.getuid(), os.getgid()
+    if libc.unshare(0x00020000 | (0x10000000 if as_another_root else 0)) or libc.mount(b"none", b"/", None, 1 << 18 | 1 << 14, None):
+        skip("no namespace of one's own here: %s" % os.strerror(ctypes.get_errno()))
+    if as_another_root:
+        for name, text in ("setgroups", "deny"), ("uid_map", "0 %d 1" % user), ("gid_map", "0 %d 1" % group):
+            with open("/proc/self/" + name, "w") as file: file.write(text)
+
+def mount(place, options=0, room="256m"):
+    if libc.mount(b"none", place.encode(), b"tmpfs", options, b"size=" + room.encode()):
+        skip("nothing can be mounted here: %s" % os.strerror(ctypes.get_errno()))
+
+def embed():
+    "The library is in the agent's file, as `heldby agent --native` puts it there."
+    with open(library, "rb") as file: heldby_agent.embedded_native_library = base64.b64encode(zlib.compress(file.read(), 1)).decode()
+    # What the environment names would come first.
+    del os.environ["HELDBY_NATIVE_LIBRARY"]
+    heldby_agent.native_library = None
 """
 
 
@@ -109,6 +136,32 @@ class Native(unittest.TestCase):
                 heldby_agent._native.clear()
             os.unlink(broken)
             heldby_agent.native_library = ""; dump(); check("heldby_agent")
+        """)
+
+    def test_an_older_c_library(self):
+        """Than the one that the library was built with: one that this system would need to be from the future for."""
+        self.run_program("""
+            import re
+            newer = folder + "-newer.so"
+            with open(library, "rb") as file: content = file.read()
+            with open(newer, "wb") as file: file.write(re.sub(rb"GLIBC_2([.]\\d+)", rb"GLIBC_9\\1", content))
+            heldby_agent.native_library = newer
+            try: dump(); check("heldby_agent", "GLIBC_9")
+            finally: os.unlink(newer)
+        """)
+
+    def test_the_agent_is_loaded_anew(self):
+        """What the agent was that is gone now does not stand in the way, nor in the dump."""
+        self.run_program("""
+            for _ in range(3):
+                dump(); check()
+                del sys.modules["heldby_agent"], heldby_agent
+                gc.collect()
+                heldby_agent = sys.modules["heldby_agent"] = importlib.util.module_from_spec(specification)
+                specification.loader.exec_module(heldby_agent)
+                heldby_agent.native_library = library
+            dump(); found = check()
+            assert not [module for module in sys.modules if module.startswith("heldby_agent") and id(sys.modules[module]) in found.objects]
         """)
 
     def test_an_interpreter_of_another_make(self):
@@ -185,9 +238,34 @@ class Native(unittest.TestCase):
 
     def test_no_proc(self):
         self.run_program("""
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.unshare(0x00020000) or libc.mount(b"none", b"/", None, 1 << 18 | 1 << 14, None) or libc.mount(b"none", b"/proc", b"tmpfs", 0, None):
-                print("no namespace of one's own here"); sys.exit(77)
+            own_file_systems(); mount("/proc")
+            dump(); check()
+        """)
+
+    def test_a_file_system_that_runs_nothing(self):
+        self.run_program("""
+            place = folder + "-runs-nothing"
+            os.mkdir(place)
+            try:
+                own_file_systems(); mount(place, options=RUNS_NOTHING)
+                heldby_agent.native_library = shutil.copy(library, place)
+                dump(); check("heldby_agent", "cannot be loaded")
+                # The same library, in the file of the agent.
+                embed(); dump(); check()
+            finally:
+                libc.umount2(place.encode(), DETACH); os.rmdir(place)
+        """)
+
+    def test_in_a_container(self):
+        """Root of a user namespace of its own, on a root that is read only, with next to no room in `/tmp`."""
+        self.run_program("""
+            # Before nothing can be read any more: `TMPDIR` may be in `/tmp`.
+            embed()
+            own_file_systems(as_another_root=True)
+            mount("/tmp", room="64k"); os.makedirs(folder); mount(folder)
+            if libc.mount(None, b"/", None, READ_ONLY | 1 << 5 | 1 << 12, None): skip("the root cannot be made read only here")
+            try: open("/heldby", "w")
+            except OSError as error: assert error.errno == errno.EROFS, error
             dump(); check()
         """)
 
@@ -322,8 +400,6 @@ class Native(unittest.TestCase):
             assert after[2] < before[2] + 40, (before, after)
             print("%d dumps: %.1f MiB before, %.1f after" % (dumps, before[0] / 2**20, after[0] / 2**20))
         """, timeout=7200)
-
-
 
 
 if __name__ == "__main__":

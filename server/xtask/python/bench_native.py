@@ -2,6 +2,7 @@
 
     bench_native.py AGENT LIBRARY DUMP INSTANCES    dumps a heap of seven objects an instance, or eight before Python 3.11, while a thread
                                                     counts and a web server answers
+    bench_native.py AGENT "" DUMP INSTANCES         the same heap without a library: a fork, and a walk in Python in the child
 """
 
 import http.client
@@ -59,6 +60,9 @@ def main(agent_path, library, dump, instances):
     specification.loader.exec_module(agent)
     agent.native_library = library
     Answers.orders = {"key %d" % number: Order(number) for number in range(int(instances))}
+    if not library:
+        print(json.dumps(fork_and_walk(agent, dump)))
+        return
     rounds = [take(agent, dump) for _ in range(ROUNDS)]
     best = min(rounds, key=lambda found: found["stood_still_nanoseconds"])
     found = {**best, **serve(agent, dump)}
@@ -93,6 +97,31 @@ def take(agent, dump):
     return {"gap_seconds": longest[0], "whole_seconds": whole, **agent._native["report"]}
 
 
+def fork_and_walk(agent, dump):
+    """As objex takes its dumps: the child of an `os.fork` does it, in Python."""
+    reading, writing = os.pipe()
+    begun = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        agent.dump(dump)
+        with open("/proc/self/smaps_rollup") as rollup:
+            private = sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Private_Dirty:"))
+        os.write(writing, b"%d" % private)
+        os._exit(0)
+    stood_still = time.perf_counter() - begun
+    _, status, usage = os.wait4(child, 0)
+    whole = time.perf_counter() - begun
+    if status:
+        sys.exit("the child has failed")
+    return {
+        "stood_still_nanoseconds": stood_still * 1e9,
+        "whole_seconds": whole,
+        "cpu_nanoseconds": (usage.ru_utime + usage.ru_stime) * 1e9,
+        "private_bytes": int(os.read(reading, 20)),
+        "dump_bytes": os.path.getsize(dump),
+    }
+
+
 def serve(agent, dump):
     """What a visitor of a web server in this process waits: before a dump, while it is taken, and after."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
@@ -106,12 +135,14 @@ def serve(agent, dump):
     said = visitor.communicate()[0].decode().splitlines()
     server.shutdown()
     answers = [tuple(map(float, line.split())) for line in said]
-    parts = {
-        "before": [wait for at, wait in answers if at < begun],
-        "during": [wait for at, wait in answers if begun <= at <= ended],
-        "after": [wait for at, wait in answers if at > ended],
-    }
-    return {"p99_%s_seconds" % name: sorted(waits)[len(waits) * 99 // 100] for name, waits in parts.items() if waits}
+    spans = {"before": (answers[0][0], begun), "during": (begun, ended), "after": (ended, answers[-1][0])}
+    found = {}
+    for name, (first, last) in spans.items():
+        waits = sorted(wait for at, wait in answers if first <= at <= last)
+        if waits:
+            found["p99_%s_seconds" % name] = waits[len(waits) * 99 // 100]
+            found["answers_a_second_%s" % name] = len(waits) / (last - first)
+    return found
 
 
 main(*sys.argv[1:])

@@ -13,8 +13,9 @@ use crate::readme;
 use crate::workspace::{self, Profile};
 
 /// As bench.py calls them; what each has to say about.
-const TOOLS: [&str; 6] = [
+const TOOLS: [&str; 7] = [
     "heldby",
+    "heldby, agent in Python",
     "heldby_agent.why",
     "guppy3",
     "objgraph",
@@ -28,6 +29,7 @@ const RUNS: usize = 2;
 /// Measures, prints the table, and writes it into the README.
 pub(crate) fn run(interpreter: &Interpreter) -> Result<()> {
     let heldby = workspace::build_heldby(Profile::Release)?;
+    let library = workspace::build_native_agent(Profile::Release)?;
     let work = workspace::target()?.join("bench");
     fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
     let scripts = workspace::root()
@@ -63,7 +65,7 @@ pub(crate) fn run(interpreter: &Interpreter) -> Result<()> {
             command
                 .arg(scripts.join("bench.py"))
                 .args(["holder", tool, what])
-                .args([agent.as_path(), &heldby, &work.join("peers.heldby")]);
+                .args([&agent, &heldby, &library, &work.join("peers.heldby")]);
             let text = process::run_quietly(&mut command)?;
             serde_json::from_str::<Value>(&text).context("bench.py wrote something else than JSON")
         };
@@ -77,7 +79,7 @@ pub(crate) fn run(interpreter: &Interpreter) -> Result<()> {
         // Writing to a string does not fail.
         let _ = writeln!(
             table,
-            "| {tool} | a {what} object | {:.1} s | {:.1} s | {:.0} MB | {} | {} of 3 |",
+            "| {tool} | a {what} object | {:.1} s | {:.2} s | {:.0} MB | {} | {} of 3 |",
             number(&best, "wall_seconds"),
             number(&best, "stopped_seconds"),
             number(&best, "peak_bytes") / 1e6,

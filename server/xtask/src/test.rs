@@ -294,8 +294,11 @@ fn cargo_deny() -> Result<PathBuf> {
     );
     let build = tools.join("build");
     let mut install = workspace::cargo(&["install", "--quiet", "--locked", "--force", "--root"]);
+    // It looks at a few files: to optimise it takes longer than it ever runs.
     install
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .arg(&tools)
+        .arg("--debug")
         .arg("--target-dir")
         .arg(&build)
         .arg(format!("cargo-deny@{CARGO_DENY}"));

@@ -59,14 +59,28 @@ impl OwnMemory {
         })
     }
 
-    fn with_pool<T>(&self, work: impl FnOnce(&mut Pool) -> T) -> T {
+    /// Keeps the pool as it is: a child that is cloned meanwhile has it whole, and its lock free once it lets this go. Whoever holds it
+    /// must not allocate.
+    pub(crate) fn hold(&self) -> Held<'_> {
         while self.is_locked.swap(true, Ordering::Acquire) {
             std::hint::spin_loop();
         }
+        Held(self)
+    }
+
+    fn with_pool<T>(&self, work: impl FnOnce(&mut Pool) -> T) -> T {
+        let _held = self.hold();
         // SAFETY: the lock is held, so nobody else has the pool.
-        let result = work(unsafe { &mut *self.pool.get() });
-        self.is_locked.store(false, Ordering::Release);
-        result
+        work(unsafe { &mut *self.pool.get() })
+    }
+}
+
+/// The pool's lock, while it lives.
+pub(crate) struct Held<'a>(&'a OwnMemory);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.is_locked.store(false, Ordering::Release);
     }
 }
 

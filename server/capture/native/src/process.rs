@@ -27,9 +27,13 @@ pub(crate) enum Ending {
 /// Makes the child. In it all signals are blocked, until [`settle_as_child`].
 pub(crate) fn clone() -> io::Result<Side> {
     let before = block_all_signals();
+    // Another thread may wait for another dump meanwhile.
+    let held = crate::MEMORY.hold();
     // SAFETY: without flags and without a stack of its own the child is a copy, as by `fork`; the order of the other arguments differs
     // between machines, and all are zero.
     let pid = unsafe { libc::syscall(libc::SYS_clone, 0 as c_long, 0, 0, 0, 0) };
+    // It sets no number of an error.
+    drop(held);
     if pid == 0 {
         return Ok(Side::Child);
     }
