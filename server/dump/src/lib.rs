@@ -8,6 +8,7 @@
 mod body;
 mod error;
 mod header;
+mod main_script;
 mod pass_names;
 mod pass_references;
 mod reader;

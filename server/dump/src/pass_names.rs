@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
 use crate::body::{Body, Short};
+use crate::main_script::{MAIN, MainScript};
 use crate::section::{PREAMBLE_BYTES, Section, SectionReader};
 use crate::{DumpError, Problem, SourceFile};
 
@@ -104,6 +105,7 @@ pub(crate) struct NamesPass {
     pub(crate) problems: Vec<Problem>,
     pub(crate) repeated: u64,
     lines: FxHashMap<StringId, Vec<u32>>,
+    main_script: MainScript,
     integers: Vec<(u64, i64)>,
     /// A section of strings could not be read: what number the later ones have is not known.
     strings_lost: bool,
@@ -127,6 +129,7 @@ impl NamesPass {
             problems: Vec::new(),
             repeated: 0,
             lines: FxHashMap::default(),
+            main_script: MainScript::default(),
             integers: Vec::new(),
             strings_lost: false,
             shapes_lost: false,
@@ -178,8 +181,17 @@ impl NamesPass {
             self.shapes_lost |= &section.tag.0 == b"SHAP";
         };
         self.join_lines();
+        self.name_main_script();
         self.name_integers();
         Ok(end)
+    }
+
+    fn name_main_script(&mut self) {
+        let strings = &mut self.builder.strings;
+        if let Some(file) = self.main_script.file(strings, &self.header) {
+            let file = strings.push(&file);
+            self.builder.name_module_file(MAIN, file);
+        }
     }
 
     /// The digits of integer keys become rows of the string table: only now, behind the dump's own rows.
@@ -423,6 +435,7 @@ impl NamesPass {
                     .zip(files.iter())
                     .zip(qualnames.iter().zip(lines.iter()));
                 for ((address, file), (qualname, line)) in rows {
+                    self.main_script.code(address, StringId(file));
                     builder.name_code(
                         address,
                         CodeName {
@@ -455,12 +468,12 @@ impl NamesPass {
                     .zip(thirds.iter().zip(fourths.iter()));
                 for ((address, second), (third, fourth)) in rows {
                     match tag {
-                        b"FUNC" => builder.name_function(
-                            address,
-                            second,
-                            StringId(third),
-                            StringId(fourth),
-                        ),
+                        b"FUNC" => {
+                            let (module, qualname) = (StringId(third), StringId(fourth));
+                            self.main_script
+                                .function(second, builder.strings.get(module));
+                            builder.name_function(address, second, module, qualname);
+                        }
                         _ => {
                             builder.name_module(address, second, StringId(third), StringId(fourth))
                         }

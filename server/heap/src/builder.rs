@@ -175,6 +175,15 @@ impl HeapBuilder {
         ));
     }
 
+    /// Gives a file to the modules of this name that have none.
+    pub fn name_module_file(&mut self, name: &str, file: StringId) {
+        for (_, _, row) in &mut self.modules {
+            if self.strings.get(row.file).is_empty() && self.strings.get(row.name) == name {
+                row.file = file;
+            }
+        }
+    }
+
     /// Describes the frame at `address`, whose code object is at `code`.
     pub fn name_frame(&mut self, address: u64, code: u64, thread: u64, line: u32) {
         self.frames.push((
