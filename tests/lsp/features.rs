@@ -518,7 +518,8 @@ fn the_referrer_tree_comes_level_by_level() {
     // As a document.
     let series = findings["series"][0]["id"].as_str().unwrap();
     let object = photo["id"].as_str().unwrap();
-    let document = json!({"uri": format!("heldby://{series}/object/{object}.txt")});
+    let dump = photo["dump"].as_str().unwrap();
+    let document = json!({"uri": format!("heldby://{series}/object/{object}@{dump}.txt")});
     for method in ["heldby/document", "workspace/textDocumentContent"] {
         let text = client.result(method, document.clone());
         assert!(
@@ -528,6 +529,16 @@ fn the_referrer_tree_comes_level_by_level() {
                 .contains("gallery.views.UPLOADS[")
         );
     }
+    // In the next dump the address may be another object's.
+    client.load(&gallery.dumps(1));
+    let later = client.request("heldby/referrers", json!({"object": object, "dump": dump}));
+    let error = later.unwrap_err();
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.contains("another dump is shown by now"),
+        "{message}"
+    );
+    assert_eq!(client.result("heldby/document", document), Value::Null);
     assert_eq!(client.shut_down(), 0);
 }
 

@@ -197,6 +197,8 @@ pub struct DebugSessionCapture {
     secret: String,
     state: State,
     around: Option<Around>,
+    /// A dump that is whole where it was taken, and comes from there.
+    left_there: Option<String>,
 }
 
 #[derive(Debug)]
@@ -284,6 +286,7 @@ impl DebugSessionCapture {
             secret,
             state: State::Looking,
             around: None,
+            left_there: None,
         })
     }
 
@@ -326,6 +329,23 @@ impl DebugSessionCapture {
             State::Fetching(fetch) => self.fetched(answer, fetch),
             // The dump is here, whatever became of the other one.
             State::Removing => self.done(true),
+        }
+    }
+
+    /// Bytes of the dump that are here, and all that it has, while it comes in pieces.
+    pub fn fetched_bytes(&self) -> Option<(u64, u64)> {
+        match &self.state {
+            State::Fetching(fetch) => Some((fetch.offset, fetch.size)),
+            _ => None,
+        }
+    }
+
+    /// What to evaluate when a capture is given up: it removes the dump where it was taken, if it is there and not wanted here.
+    pub fn abandon(&mut self) -> Option<String> {
+        let path = self.left_there.take()?;
+        match self.question("remove", &[python_text(&path)]) {
+            Step::Evaluate(expression) => Some(expression),
+            _ => None,
         }
     }
 
@@ -447,6 +467,7 @@ impl DebugSessionCapture {
         if around.is_local && File::open(&around.path).is_ok() {
             return self.done(false);
         }
+        self.left_there = Some(around.path.clone());
         if size > MOST_BYTES {
             return Err(DebugSessionError::TooLarge(size));
         }
@@ -508,6 +529,7 @@ impl DebugSessionCapture {
             .persist(&path)
             .map_err(|error| self.not_written(error.error))?;
         self.state = State::Removing;
+        self.left_there = None;
         let theirs = python_text(&self.around()?.path);
         Ok(self.question("remove", &[theirs]))
     }

@@ -64,13 +64,19 @@ impl LocalFiles {
     }
 
     fn find(&self, path: &str) -> PathBuf {
-        let mapped = self.folders.maps.iter().find_map(|(from, to)| {
-            let rest = path.strip_prefix(from.trim_end_matches(['/', '\\']))?;
-            (rest.is_empty() || rest.starts_with(['/', '\\']))
-                .then(|| format!("{}{rest}", to.trim_end_matches(['/', '\\'])))
+        let mapped = self.folders.maps.iter().filter_map(|(from, to)| {
+            let from = from.trim_end_matches(['/', '\\']);
+            let rest = path.strip_prefix(from)?;
+            (rest.is_empty() || rest.starts_with(['/', '\\'])).then(|| {
+                let to = to.trim_end_matches(['/', '\\']);
+                (from.len(), PathBuf::from(format!("{to}{rest}")))
+            })
         });
-        if let Some(mapped) = mapped {
-            return PathBuf::from(mapped);
+        // The longest prefix says most; of several that are equally long the first, unless only another one leads to a file.
+        let mut mapped: Vec<(usize, PathBuf)> = mapped.collect();
+        mapped.sort_by_key(|(length, path)| std::cmp::Reverse((path.is_file(), *length)));
+        if let Some((_, mapped)) = mapped.into_iter().next() {
+            return mapped;
         }
         let told = self.working_folder.join(path);
         let exists = told.is_file();
@@ -163,5 +169,39 @@ impl SourceFiles for LocalFiles {
         let text = open.or_else(|| read_source(&local).map(Arc::from));
         texts.insert(path.to_owned(), text.clone());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_mappings_the_one_that_leads_to_a_file_is_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["shop/views.py", "mail/send.py", "shop/lib/tax.py"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, "").expect("written");
+        }
+        let map = |from: &str, to: &str| (from.to_owned(), here(to));
+        let folders = SourceFolders {
+            roots: Vec::new(),
+            maps: vec![
+                map("/app", "mail"),
+                map("/app", "shop"),
+                map("/app/plug", "shop/lib"),
+            ],
+        };
+        let files = LocalFiles::new(&folders, "/app", &[], None);
+        assert_eq!(files.local_path("/app/views.py"), here("shop/views.py"));
+        assert_eq!(files.local_path("/app/send.py"), here("mail/send.py"));
+        assert_eq!(
+            files.local_path("/app/plug/tax.py"),
+            here("shop/lib/tax.py")
+        );
+        assert_eq!(files.local_path("/app/gone.py"), here("mail/gone.py"));
+        assert_eq!(files.local_path("/application/x.py"), "/application/x.py");
     }
 }

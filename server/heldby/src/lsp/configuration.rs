@@ -181,7 +181,8 @@ impl ClientSettings {
                     )),
                 },
                 // A client may have settings of its own in the section: `heldby.trace.server`, `heldby.path`.
-                "trace" | "path" | "server" | "snapshots" | "view" | "callHierarchy" => {}
+                "trace" | "path" | "server" | "snapshots" | "observe" | "view"
+                | "callHierarchy" => {}
                 other => problems.push(format!(
                     "`{SECTION}.{other}` is no setting; there are {}",
                     NAMES.join(", ")
@@ -269,6 +270,25 @@ impl Configuration {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// VS Code hands on all of them, with their defaults.
+    #[test]
+    fn the_extensions_settings_are_known() {
+        let package = include_str!("../../../../vscode-extension/package.json");
+        let package: Value = serde_json::from_str(package).expect("JSON");
+        let declared = &package["contributes"]["configuration"]["properties"];
+        let mut settings = json!({});
+        for (name, property) in declared.as_object().expect("settings") {
+            let mut place = &mut settings;
+            for part in name.split('.').skip(1) {
+                place = &mut place[part];
+            }
+            *place = property["default"].clone();
+        }
+        let mut problems = Vec::new();
+        ClientSettings::parse(&settings, &mut problems);
+        assert_eq!(problems, [""; 0]);
+    }
 
     #[test]
     fn what_is_wrong_in_the_settings_is_told() {

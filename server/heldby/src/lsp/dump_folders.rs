@@ -23,6 +23,8 @@ const EXTENSION: &str = "heldby";
 const PROCESSES: usize = 2;
 /// Dumps of one process that are loaded at the start.
 const MOST_DUMPS: usize = 20;
+/// Dumps of each process of a snapshot that stay, however many processes there are.
+const LEAST_DUMPS: usize = 5;
 /// How often folders are looked at that the client does not watch.
 const LOOK: Duration = Duration::from_secs(2);
 /// A client that does not answer is not waited for longer.
@@ -149,21 +151,36 @@ fn dumps_below(folder: &Path) -> Vec<PathBuf> {
     dumps
 }
 
-/// Removes all but the newest dumps that lie in a folder itself: those that the editor took. Their names sort by time.
-pub(crate) fn keep_newest(folder: &Path) {
+/// Removes all but the newest dumps that lie in a folder itself: those that the editor took. Their names sort by time, and end with the
+/// number of their process. Of the processes that are looked at, `pids`, some are kept in any case: else a snapshot of many processes would push
+/// out those that its growth is told by.
+pub(crate) fn keep_newest(folder: &Path, pids: &[u64]) {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let mut dumps: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| is_dump(path) && path.is_file())
         .collect();
     dumps.sort();
-    let old = dumps.len().saturating_sub(MOST_DUMPS);
-    for path in &dumps[..old] {
+    dumps.reverse();
+    let mut kept: HashMap<u64, usize> = pids.iter().map(|pid| (*pid, 0)).collect();
+    let old = dumps.iter().enumerate().filter(|(place, path)| {
+        let of_process = pid_in_name(path).and_then(|pid| kept.get_mut(&pid));
+        let number = of_process.map_or(usize::MAX, |kept| {
+            *kept += 1;
+            *kept
+        });
+        *place >= MOST_DUMPS && number > LEAST_DUMPS
+    });
+    for (_, path) in old {
         // It stays where it cannot be removed: the next time tries again.
         if let Err(error) = std::fs::remove_file(path) {
             tracing::warn!("{} is not removed: {error}", path.display());
         }
     }
+}
+
+fn pid_in_name(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.rsplit('-').next()?.parse().ok()
 }
 
 fn is_dump(path: &Path) -> bool {
@@ -274,4 +291,42 @@ async fn all(session: &Session) -> Vec<PathBuf> {
             .collect()
     });
     found.await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = dumps_below(folder)
+            .iter()
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn many_processes_do_not_push_out_what_their_growth_is_told_by() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dump = |moment: usize, pid: u64| format!("20261123T1015{moment:02}000Z-{pid}.heldby");
+        let workers: Vec<u64> = (100..112).collect();
+        for moment in 0..8 {
+            for pid in workers.iter().chain(&[7]) {
+                std::fs::write(folder.path().join(dump(moment, *pid)), "").expect("a file");
+            }
+        }
+        keep_newest(folder.path(), &workers);
+        let left = left(folder.path());
+        for pid in &workers {
+            for moment in 3..8 {
+                assert!(left.contains(&dump(moment, *pid)), "{left:?}");
+            }
+        }
+        // One that is not looked at has those that are among the newest of all.
+        let of_other: Vec<&String> = left.iter().filter(|name| name.contains("-7.")).collect();
+        assert_eq!(of_other, [&dump(6, 7), &dump(7, 7)]);
+        keep_newest(folder.path(), &[7]);
+        assert_eq!(self::left(folder.path()).len(), MOST_DUMPS);
+    }
 }

@@ -90,6 +90,11 @@ impl Asked {
     pub(crate) fn referrers(&self) -> Referrers<'_> {
         Referrers::new(self.heap(), &self.distances)
     }
+
+    /// Tells this dump from others: an address of one is another object's in the next.
+    pub(crate) fn dump(&self) -> String {
+        format!("{:x}", self.newest.header.taken_at_nanoseconds)
+    }
 }
 
 /// One series as it is shown.

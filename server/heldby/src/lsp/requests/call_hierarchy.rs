@@ -9,6 +9,7 @@ use tower_lsp::ls_types::{
 use super::referrers::row;
 use super::{Moment, objects};
 use crate::lsp::session::Session;
+use crate::lsp::shown::Asked;
 use crate::referrers::type_of;
 
 /// Holders of one object that are listed.
@@ -37,7 +38,9 @@ pub(crate) fn prepare(
                 uri: uri.clone(),
                 range: located.range,
                 selection_range: located.range,
-                data: Some(json!({"object": crate::referrers::id(heap, sample)})),
+                data: Some(
+                    json!({"object": crate::referrers::id(heap, sample), "dump": asked.dump()}),
+                ),
             })
         })
         .collect();
@@ -60,19 +63,18 @@ pub(crate) fn incoming(
     let moment = Moment::now(session)?;
     let asked = moment.view.asked.as_ref()?;
     let heap = asked.heap();
-    let address = params
-        .item
-        .data
-        .as_ref()
-        .and_then(|data| data.get("object"))
-        .and_then(Value::as_str)
-        .and_then(objects::address)?;
+    let data = params.item.data.as_ref()?;
+    let text = |name: &str| data.get(name).and_then(Value::as_str);
+    // Of an earlier dump the address may be another object's by now.
+    text("dump").filter(|dump| *dump == asked.dump())?;
+    let address = text("object").and_then(objects::address)?;
     let object = objects::object_at(heap, address)?;
     let all = asked.referrers().of(object);
     let calls = all.shown.iter().take(MOST).map(|referrer| {
         let row = row(&moment, asked, referrer);
         let place = row.location.clone().unwrap_or_else(|| Location {
-            uri: of_object(&moment, row.id.as_deref()).unwrap_or_else(|| params.item.uri.clone()),
+            uri: of_object(&moment, asked, row.id.as_deref())
+                .unwrap_or_else(|| params.item.uri.clone()),
             range: Default::default(),
         });
         CallHierarchyIncomingCall {
@@ -90,7 +92,7 @@ pub(crate) fn incoming(
                 uri: place.uri,
                 range: place.range,
                 selection_range: place.range,
-                data: row.id.map(|id| json!({"object": id})),
+                data: row.id.map(|id| json!({"object": id, "dump": asked.dump()})),
             },
             from_ranges: vec![place.range],
         }
@@ -98,7 +100,8 @@ pub(crate) fn incoming(
     Some(calls.collect())
 }
 
-fn of_object(moment: &Moment<'_>, id: Option<&str>) -> Option<Uri> {
+fn of_object(moment: &Moment<'_>, asked: &Asked, id: Option<&str>) -> Option<Uri> {
     use std::str::FromStr as _;
-    Uri::from_str(&format!("heldby://{}/object/{}.txt", moment.view.id, id?)).ok()
+    let (series, dump) = (&moment.view.id, asked.dump());
+    Uri::from_str(&format!("heldby://{series}/object/{}@{dump}.txt", id?)).ok()
 }

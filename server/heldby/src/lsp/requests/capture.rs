@@ -3,6 +3,7 @@
 //! The client has the debug sessions. All that it does is to evaluate: for each step it is sent `heldby/evaluate` with the session,
 //! an expression and perhaps a frame, and answers `{"result": …}`, or `{"error": …}` with what the debugger said.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use heldby_capture::{
     Answer, Captured, DebugSessionCapture, DebugSessionError, Purpose, Step, Transfer,
     address_expression, address_of,
 };
+use heldby_finding::words;
 use heldby_heap::Cancel;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -297,7 +299,12 @@ async fn take_all(
                 learn_mappings(session, &debugged.path_mappings);
                 captured.push((debugged.name.clone(), dump));
             }
-            Err(CaptureError::Cancelled) => return Err(Error::request_cancelled()),
+            Err(CaptureError::Cancelled) => {
+                for (_, dump) in &captured {
+                    remove(&dump.path).await;
+                }
+                return Err(Error::request_cancelled());
+            }
             Err(CaptureError::Debugger(DebugSessionError::Unheld)) => {
                 let expression = asked.map(|object| object.expression.clone());
                 let error = CaptureError::Unheld(expression.unwrap_or_default());
@@ -378,6 +385,23 @@ async fn follow(
     cancel: Cancel,
     asking: Asking,
 ) -> Captures<Captured> {
+    let outcome = follow_steps(&session, &debugged, &mut capture, &cancel, &asking).await;
+    if outcome.is_err()
+        && let Some(expression) = capture.abandon()
+    {
+        // Where the program cannot be asked any more its folder for temporary files is swept some day.
+        let _ = evaluate(&session, &debugged.id, expression, None, &asking).await;
+    }
+    outcome
+}
+
+async fn follow_steps(
+    session: &Arc<Session>,
+    debugged: &DebugSession,
+    capture: &mut DebugSessionCapture,
+    cancel: &Cancel,
+    asking: &Asking,
+) -> Captures<Captured> {
     let began = Instant::now();
     let mut questions = 0;
     let mut step = capture.start();
@@ -387,13 +411,20 @@ async fn follow(
         }
         step = match step {
             Step::Evaluate(expression) => {
+                let fetched = capture.fetched_bytes();
                 // The first one only looks around.
-                if questions < 2 && cancel.check().is_err() {
+                if (questions < 2 || fetched.is_some()) && cancel.check().is_err() {
                     return Err(CaptureError::Cancelled);
                 }
+                if let Some((fetched, all)) = fetched {
+                    let (fetched, all) = (words::bytes(fetched), words::bytes(all));
+                    let message = format!("{}: {fetched} of {all} are here", debugged.name);
+                    tell(&asking.steps, message);
+                }
                 questions += 1;
-                let answer = evaluate(&session, &debugged.id, expression, None, &asking);
-                capture.next(Some(answer.await?))?
+                let answer = evaluate(session, &debugged.id, expression, None, asking).await?;
+                // It writes what came.
+                tokio::task::block_in_place(|| capture.next(Some(answer)))?
             }
             Step::Wait(time) => {
                 let message = format!("{}: {}", debugged.name, asking.doing);
@@ -477,15 +508,18 @@ async fn address_in(
 /// The debugger's path mappings hold for the sources of its dumps.
 fn learn_mappings(session: &Session, mappings: &[PathMapping]) {
     let known = session.configuration();
-    let new: Vec<(String, String)> = mappings
+    let mut learned: Vec<(String, String)> = mappings
         .iter()
         .filter(|mapping| !mapping.local_root.is_empty() && !mapping.remote_root.is_empty())
         .map(|mapping| (mapping.remote_root.clone(), mapping.local_root.clone()))
-        .filter(|mapping| !known.debugged.contains(mapping))
         .collect();
-    if !new.is_empty() {
+    // The newest come first: another container may have another folder at the same place.
+    let older = known.debugged.iter().filter(|old| !learned.contains(old));
+    let older: Vec<_> = older.cloned().collect();
+    learned.extend(older);
+    if learned != known.debugged {
         let mut configuration = (*known).clone();
-        configuration.debugged.extend(new);
+        configuration.debugged = learned;
         session.configure(configuration);
     }
 }
@@ -522,11 +556,18 @@ async fn load(
             });
         }
     };
-    let folder = paths.first().and_then(|path| path.parent());
-    if let Some(folder) = folder.map(Path::to_owned) {
-        // The watched folder tells what went.
-        let _ = tokio::task::spawn_blocking(move || dump_folders::keep_newest(&folder)).await;
-    }
+    let folders: BTreeSet<PathBuf> = paths
+        .iter()
+        .filter_map(|path| Some(path.parent()?.to_owned()))
+        .collect();
+    let pids: Vec<u64> = captured.iter().map(|(_, dump)| dump.pid).collect();
+    // The watched folder tells what went.
+    let _ = tokio::task::spawn_blocking(move || {
+        for folder in folders {
+            dump_folders::keep_newest(&folder, &pids);
+        }
+    })
+    .await;
     let mut dumps = Vec::new();
     for ((name, dump), loaded) in captured.into_iter().zip(loaded) {
         match loaded.outcome {

@@ -36,7 +36,8 @@ pub(crate) struct DocumentText {
 /// Stands for the series that is shown, whichever that is.
 const SHOWN: &str = "shown";
 
-/// The text of `heldby://SERIES/finding/ID` `heldby://SERIES/object/0x…` or `heldby://SERIES/type/NAME`; `None` for what is not there (any more).
+/// The text of `heldby://SERIES/finding/ID`, `heldby://SERIES/object/0x…@DUMP` or `heldby://SERIES/type/NAME`; `None` for what is not there
+/// (any more).
 pub(crate) fn text(session: &Session, uri: &Uri) -> Option<String> {
     let rest = uri.as_str().strip_prefix("heldby://")?;
     let (series, rest) = rest.split_once('/')?;
@@ -55,7 +56,11 @@ pub(crate) fn text(session: &Session, uri: &Uri) -> Option<String> {
             Some(of_finding(asked, shown))
         }
         "type" => Some(of_wanted(asked, &Wanted::OfType(name.to_owned()))),
-        "object" => Some(of_wanted(asked, &Wanted::At(address(name)?))),
+        "object" => {
+            let (object, dump) = name.split_once('@').unwrap_or((name, ""));
+            (dump.is_empty() || dump == asked.dump())
+                .then(|| Some(of_wanted(asked, &Wanted::At(address(object)?))))?
+        }
         _ => None,
     }
 }

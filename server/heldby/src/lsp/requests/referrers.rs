@@ -24,6 +24,8 @@ const MOST_PATHS: usize = 20;
 pub(crate) struct ReferrersParams {
     /// Its address, `0x…`.
     object: Option<String>,
+    /// The dump whose object that is, from an earlier answer; else of the one that is shown.
+    dump: Option<String>,
     /// A finding: what it holds.
     finding: Option<String>,
     /// An access path.
@@ -42,6 +44,8 @@ pub(crate) struct ReferrersParams {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReferrersResult {
     id: String,
+    /// What `id`, and those of the referrers, are addresses in.
+    dump: String,
     #[serde(rename = "type")]
     type_name: String,
     shallow: u64,
@@ -90,6 +94,15 @@ pub(crate) fn referrers(session: &Session, params: &ReferrersParams) -> Result<R
     let asked = moment.view.asked.as_ref().ok_or_else(|| {
         Error::invalid_params("the dump is not in memory any more: show its series again")
     })?;
+    if params
+        .dump
+        .as_ref()
+        .is_some_and(|dump| *dump != asked.dump())
+    {
+        return Err(Error::invalid_params(
+            "another dump is shown by now, in which this address is another object's: ask again",
+        ));
+    }
     let heap = asked.heap();
     let (object, found) = object(&moment, asked, params)?;
     let referrers = asked.referrers();
@@ -108,6 +121,7 @@ pub(crate) fn referrers(session: &Session, params: &ReferrersParams) -> Result<R
     Ok(ReferrersResult {
         summary: summary(heap, object, retained_bytes, account),
         id: id(heap, object),
+        dump: asked.dump(),
         type_name: type_of(heap, object),
         shallow: heap.shallow_bytes(object),
         retained: retained_bytes,
