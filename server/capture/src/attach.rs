@@ -143,8 +143,20 @@ const REMOTE_EXEC: u32 = 14;
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// An interpreter that was asked, and has not begun by then, is entered through one of its threads.
 const LONGEST_BEFORE_THREAD: Duration = Duration::from_secs(3);
+/// Another capture holds a process for a moment only; a debugger does for longer.
+const LONGEST_TRACED: Duration = Duration::from_secs(1);
 /// gdb stands in the process no longer.
 const LONGEST_IN_GDB: Duration = Duration::from_secs(60);
+/// After an interrupt gdb takes back the call that it was in the middle of. One that is killed cannot, and the program with it.
+const LONGEST_TO_TAKE_BACK: Duration = Duration::from_secs(10);
+/// A command that fails where gdb could not put back the registers after a call: up to 13 it does not know how many there are in
+/// processors with AMX. It writes a register that has another value then, and the old one again.
+#[cfg(target_arch = "x86_64")]
+const REGISTERS_CAN_BE_WRITTEN: &str = "set $old = $xmm15.v4_int32[0]\n\
+    set $xmm15.v4_int32[0] = $old ^ 1\n\
+    set $xmm15.v4_int32[0] = $old";
+#[cfg(not(target_arch = "x86_64"))]
+const REGISTERS_CAN_BE_WRITTEN: &str = "";
 
 /// Takes a dump of a running process, and returns its path when it is whole.
 ///
@@ -202,6 +214,10 @@ fn enter(settings: &AttachSettings, task: &str) -> Result<Meeting> {
                 match meeting.wait(settings, patience) {
                     // Its main thread waits for something else than the interpreter.
                     Err(AttachError::Silent { .. }) => meeting.withdraw(),
+                    Err(error @ AttachError::Interrupted) => {
+                        meeting.withdraw();
+                        return Err(error);
+                    }
                     outcome => return outcome.map(|()| meeting),
                 }
             }
@@ -243,13 +259,21 @@ impl Target {
         if minor < 8 {
             return Err(AttachError::NoPython(pid, format!("Python 3.{minor}")));
         }
-        let status_text = fs::read_to_string(place.join("status")).map_err(refused)?;
-        let field = |name: &str| {
-            let line = status_text.lines().find_map(|line| line.strip_prefix(name));
-            line.unwrap_or("").trim().to_owned()
-        };
-        if field("State:").starts_with(['T', 't']) || !["", "0"].contains(&&*field("TracerPid:")) {
-            return Err(AttachError::Stopped(pid));
+        let began = Instant::now();
+        loop {
+            let status_text = fs::read_to_string(place.join("status")).map_err(refused)?;
+            let field = |name: &str| {
+                let line = status_text.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or("").trim().to_owned()
+            };
+            let is_traced = !["", "0"].contains(&&*field("TracerPid:"));
+            if field("State:").starts_with('T') || is_traced && began.elapsed() > LONGEST_TRACED {
+                return Err(AttachError::Stopped(pid));
+            }
+            if !is_traced {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
         let is_interpreter = name_of(&program).starts_with("python");
         Ok(Self {
@@ -303,7 +327,7 @@ impl Target {
             Err(Refusal::Failed(error)) => return Err(error),
             Ok(()) => return Ok(()),
         }
-        self.ask_gdb(meeting)
+        self.ask_gdb(meeting, settings)
     }
 
     /// Has a thread of the program load the library.
@@ -429,7 +453,7 @@ impl Target {
     }
 
     /// Has gdb load the library, and call its one function for this.
-    fn ask_gdb(&self, meeting: &Meeting) -> Result<()> {
+    fn ask_gdb(&self, meeting: &Meeting, settings: &AttachSettings) -> Result<()> {
         let minor = self.minor;
         let library = meeting.shown.join(LIBRARY);
         let script = meeting.shown.join(SCRIPT);
@@ -441,6 +465,7 @@ impl Target {
             // The program stands still while gdb reads symbols: none but these are needed.
             "sharedlibrary libc\\.so".to_owned(),
             "sharedlibrary libdl\\.so".to_owned(),
+            REGISTERS_CAN_BE_WRITTEN.to_owned(),
             // gdb itself need not find the library, which lies in the program's file system.
             format!(
                 "set $library = ((void *(*)(const char *, int)) dlopen)(\"{}\", 2)",
@@ -455,6 +480,13 @@ impl Target {
             ),
             "print $library ? (char *) 0 : ((char *(*)(void)) dlerror)()".to_owned(),
         ];
+        let at = |source| AttachError::Io {
+            path: PathBuf::from("gdb"),
+            source,
+        };
+        // The first command that fails is the last, as it is not on a command line.
+        let mut file = tempfile::NamedTempFile::new().map_err(at)?;
+        io::Write::write_all(&mut file, commands.join("\n").as_bytes()).map_err(at)?;
         let mut gdb = Command::new("gdb");
         gdb.args([
             "-q",
@@ -468,21 +500,25 @@ impl Target {
         .arg(format!("set sysroot /proc/{}/root", self.pid))
         .arg("-p")
         .arg(self.pid.to_string());
-        for command in commands {
-            gdb.arg("-ex").arg(command);
-        }
-        let said = run_for(&mut gdb, LONGEST_IN_GDB).map_err(|error| match error.kind() {
+        gdb.arg("-x").arg(file.path());
+        let said = run_for(&mut gdb, LONGEST_IN_GDB, &settings.interrupted);
+        let said = said.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => AttachError::NoGdb { minor },
-            _ => AttachError::Io {
-                path: PathBuf::from("gdb"),
-                source: error,
-            },
+            io::ErrorKind::Interrupted => AttachError::Interrupted,
+            _ => at(error),
         })?;
         if said.contains("Operation not permitted") || said.contains("ptrace: ") {
             let line = said.lines().find(|line| line.contains("ptrace"));
             return Err(AttachError::NotAllowed(
                 line.unwrap_or("ptrace").trim().to_owned(),
             ));
+        }
+        if said.contains("Couldn't write extended state status") {
+            return Err(AttachError::Tool {
+                tool: "gdb".to_owned(),
+                pid: self.pid,
+                said: "it does not know all registers of this processor, gdb 14 does".to_owned(),
+            });
         }
         // What the library's function returned, and why it could not be loaded.
         let answers: Vec<&str> = said
@@ -700,8 +736,12 @@ impl Meeting {
     fn withdraw(&self) {
         let path = crate::python_text(&self.shown.join(ASKED).display().to_string());
         let folder = crate::python_text(&self.shown.display().to_string());
-        let text =
-            format!("(lambda os: (os.unlink({path}), os.rmdir({folder})))(__import__('os'))\n");
+        // The folder may be in use yet, and is removed by us then. The program is told nothing of it.
+        let code = format!(
+            "import os\ntry:\n os.unlink({path})\n os.rmdir({folder})\nexcept OSError:\n pass\n"
+        );
+        let code = crate::python_text(&code);
+        let text = format!("__import__('builtins').exec({code}, {{}})\n");
         self.is_awaited
             .set(fs::write(self.folder.join(ASKED), text).is_ok());
     }
@@ -746,8 +786,11 @@ impl Drop for Meeting {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if entry.file_name() != ASKED {
                 let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_dir(entry.path());
             }
         }
+        // That is all, if the interpreter has looked by now.
+        let _ = fs::remove_dir(&self.folder);
     }
 }
 
@@ -790,23 +833,41 @@ fn definitions(source: &str) -> Vec<String> {
     parts
 }
 
-/// Runs a program for so long at most, and returns what it said.
-fn run_for(command: &mut Command, most: Duration) -> io::Result<String> {
+/// Runs gdb for so long at most, and returns what it said.
+fn run_for(command: &mut Command, most: Duration, interrupted: &AtomicBool) -> io::Result<String> {
+    use std::os::unix::process::CommandExt as _;
+
     let mut said = tempfile::tempfile()?;
     let mut child = command
         .stdin(Stdio::null())
         .stdout(said.try_clone()?)
         .stderr(said.try_clone()?)
+        // What comes from the terminal comes to us, who know what to do first.
+        .process_group(0)
         .spawn()?;
     let began = Instant::now();
+    let mut why_ended = None;
     while child.try_wait()?.is_none() {
-        if began.elapsed() > most {
-            // It lets go of the process by that.
-            child.kill()?;
-            child.wait()?;
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not end"));
+        let is_given_up = interrupted.load(Ordering::Relaxed);
+        let is_late = began.elapsed() > most;
+        match why_ended {
+            None if is_given_up || is_late => {
+                let why = if is_given_up {
+                    io::ErrorKind::Interrupted
+                } else {
+                    io::ErrorKind::TimedOut
+                };
+                why_ended = Some((why, Instant::now()));
+                let gdb = rustix::process::Pid::from_child(&child);
+                rustix::process::kill_process(gdb, rustix::process::Signal::INT)?;
+            }
+            Some((_, since)) if since.elapsed() > LONGEST_TO_TAKE_BACK => child.kill()?,
+            _ => {}
         }
         std::thread::sleep(Duration::from_millis(10));
+    }
+    if let Some((why, _)) = why_ended {
+        return Err(io::Error::new(why, "it does not end"));
     }
     let mut text = Vec::new();
     io::Seek::rewind(&mut said)?;
