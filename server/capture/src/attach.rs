@@ -351,7 +351,7 @@ impl Target {
                 function: make_folder,
                 arguments: told(0o700, done.display().to_string()),
             };
-            self.call(&[what, say], settings)?;
+            self.call(&image, &[what, say], settings)?;
             let done = meeting.folder.join(done.file_name().unwrap_or_default());
             meeting
                 .wait_for(settings, settings.patience, || done.exists())
@@ -405,7 +405,7 @@ impl Target {
             function: run,
             arguments: told(0, script),
         };
-        self.call(&[run], settings)
+        self.call(&image, &[run], settings)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -423,9 +423,14 @@ impl Target {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn call(&self, calls: &[Call], settings: &AttachSettings) -> std::result::Result<(), Refusal> {
+    fn call(
+        &self,
+        image: &crate::image::Image,
+        calls: &[Call],
+        settings: &AttachSettings,
+    ) -> std::result::Result<(), Refusal> {
         let is_given_up = || settings.interrupted.load(Ordering::Relaxed);
-        let called = call::call(self.pid, calls, settings.patience, &is_given_up);
+        let called = call::call(self.pid, image, calls, settings.patience, &is_given_up);
         called.map_err(|error| match error {
             CallError::NotAllowed(error) => self.refusal(error),
             CallError::Gone => Refusal::Failed(AttachError::NoProcess(self.pid)),

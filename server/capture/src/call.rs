@@ -54,17 +54,19 @@ pub(crate) enum CallError {
 
 type Result<T> = std::result::Result<T, CallError>;
 
-/// Has some thread of a process call these functions, one after the other, and returns when it has begun.
+/// Has some thread of a process call these functions, one after the other, and returns when it has begun. They were looked up in this
+/// image: nothing is called in a process that has executed another program since.
 ///
 /// # Errors
 /// [`CallError`]: then nothing is called, and the process is as it was.
 pub(crate) fn call(
     pid: u32,
+    image: &Image,
     calls: &[Call],
     patience: Duration,
     is_given_up: &dyn Fn() -> bool,
 ) -> Result<()> {
-    let caller = Caller::new(pid, calls)?;
+    let caller = Caller::new(pid, image, calls)?;
     let began = Instant::now();
     let mut pause = Duration::from_micros(200);
     loop {
@@ -144,16 +146,12 @@ enum Attempt {
 struct Caller<'calls> {
     pid: u32,
     calls: &'calls [Call],
-    image: Image,
+    image: &'calls Image,
     sigreturn: u64,
 }
 
 impl<'calls> Caller<'calls> {
-    fn new(pid: u32, calls: &'calls [Call]) -> Result<Self> {
-        let image = Image::of(pid).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => CallError::Gone,
-            _ => CallError::NotAllowed(error),
-        })?;
+    fn new(pid: u32, image: &'calls Image, calls: &'calls [Call]) -> Result<Self> {
         if is_guarded(pid) {
             return Err(CallError::Unsupported);
         }

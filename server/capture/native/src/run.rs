@@ -23,20 +23,19 @@ fn run(script: &CStr) {
     let Ok(path) = script.to_str() else {
         return;
     };
-    // Whoever wanted it has given it up.
-    let Ok(text) = fs::read(path) else {
+    let path = Path::new(path);
+    let Ok(Ok(text)) = fs::read(path).map(CString::new) else {
         return;
     };
-    if let Ok(text) = CString::new(text)
-        && !run_text(&text)
-    {
+    // It may have waited for the interpreter's lock until whoever wanted it had given it up.
+    if !run_text(&text, || path.exists()) {
         let reason = "its interpreter does not run the agent: a hook of the program's may forbid it (sys.addaudithook)";
-        let _ = fs::write(Path::new(path).with_file_name(FAILED), reason);
+        let _ = fs::write(path.with_file_name(FAILED), reason);
     }
 }
 
-/// Whether it ran to its end. Nothing of it is told to the program, and no name of the program's stands for another in it.
-fn run_text(text: &CStr) -> bool {
+/// Whether it ran to its end, or is not wanted any more. Nothing of it is told to the program, and no name of the program's stands for another in it.
+fn run_text(text: &CStr, is_wanted: impl Fn() -> bool) -> bool {
     const FILE_INPUT: c_int = 257;
 
     let functions = [
@@ -73,6 +72,10 @@ fn run_text(text: &CStr) -> bool {
             return false;
         }
         let state = ensure();
+        if !is_wanted() {
+            release(state);
+            return true;
+        }
         let names = new_dictionary();
         let mut result = null_mut();
         if !names.is_null() && set_item(names, c"__builtins__".as_ptr(), builtins()) == 0 {
