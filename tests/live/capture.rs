@@ -167,7 +167,7 @@ fn left_behind(pid: u32) -> Vec<PathBuf> {
 }
 
 #[test]
-#[ignore = "needs gdb: `cargo xtask test` looks for it"]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn three_dumps_of_a_program_that_runs_already_name_the_line() {
     for python in pythons() {
         for how in ["computes", "waits"] {
@@ -202,7 +202,7 @@ fn three_dumps_of_a_program_that_runs_already_name_the_line() {
 }
 
 #[test]
-#[ignore = "needs gdb: `cargo xtask test` looks for it"]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn nothing_is_left_where_the_program_can_see_it() {
     let mut running = Running::start(&pythons()[0], "computes");
     let output = running.capture(&["-o", "a.heldby"]);
@@ -213,7 +213,7 @@ fn nothing_is_left_where_the_program_can_see_it() {
 }
 
 #[test]
-#[ignore = "needs gdb: `cargo xtask test` looks for it"]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn what_cannot_be_captured_is_told_of() {
     let folder = tempfile::tempdir().unwrap();
     // No system gives a process this number.
@@ -235,20 +235,8 @@ fn what_cannot_be_captured_is_told_of() {
     sleeping.kill().unwrap();
     sleeping.wait().unwrap();
 
-    // Python before 3.14, and no gdb.
     let python = pythons().into_iter().next().unwrap();
     let mut running = Running::start(&python, "waits");
-    let output = Command::new(heldby())
-        .args(["capture", "--pid", &running.child.id().to_string()])
-        .env("PATH", folder.path())
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(
-        said(&output).contains("gdb is not installed"),
-        "{}",
-        said(&output)
-    );
     // One that was stopped is left alone, and is as it was when it goes on.
     let signal = |name: &str| {
         let pid = running.child.id().to_string();
@@ -266,6 +254,308 @@ fn what_cannot_be_captured_is_told_of() {
     let before = running.asked();
     std::thread::sleep(std::time::Duration::from_millis(100));
     assert!(running.asked() > before);
+}
+
+/// Reads one byte, and answers, for ever; the second time it keeps the interpreter's lock while it waits for the byte. It has imported
+/// nothing, and calls what it has itself as the interpreter's own functions are called.
+const ALONE: &str = "\
+import ctypes, os, sys
+
+exec = compile = open = None
+byte = ctypes.create_string_buffer(1)
+os.read(0, 1)
+print(0, flush=True)
+ctypes.PyDLL(None).read(0, byte, 1)
+print(1, flush=True)
+while os.read(0, 1):
+    import threading
+    print(int(threading.main_thread() is threading.current_thread()), flush=True)
+";
+
+/// Waits for what another process does.
+fn until(is_done: impl Fn() -> bool) {
+    while !is_done() {
+        std::thread::yield_now();
+    }
+}
+
+fn send(signal: &str, pid: u32) {
+    let sent = Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_capture_that_is_given_up_leaves_the_program_as_it_was() {
+    for python in pythons() {
+        for signal in ["INT", "TERM", "KILL"] {
+            let place = format!("{}, {signal}", python.display());
+            let mut running = Running::start_program(&python, ALONE, "");
+            let pid = running.child.id();
+            let mut capture = Command::new(heldby())
+                .args(["capture", "--pid", &pid.to_string()])
+                .current_dir(running.folder.path())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            // It is in the program, and waits for the interpreter's lock.
+            until(|| {
+                let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+                let mut names = tasks
+                    .filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+                names.any(|name| name == "heldby\n") || capture_has_ended(&capture)
+            });
+            send(signal, capture.id());
+            let mut error = String::new();
+            std::io::Read::read_to_string(&mut capture.stderr.take().unwrap(), &mut error).unwrap();
+            let status = capture.wait().unwrap();
+            if signal == "KILL" {
+                for folder in left_behind(pid) {
+                    fs::remove_dir_all(folder).unwrap();
+                }
+            } else {
+                assert_eq!(status.code(), Some(2), "{place}: {error}");
+                assert!(error.contains("interrupted"), "{place}: {error}");
+            }
+            assert_eq!(running.asked(), 1, "{place} goes on");
+            assert_eq!(running.asked(), 1, "{place} has its main thread");
+            // Newer interpreters have looked for what they were asked by now.
+            assert_eq!(left_behind(pid), Vec::<PathBuf>::new(), "{place}");
+            let again = running.capture(&["-o", "a.heldby"]);
+            assert!(again.status.success(), "{place}: {}", said(&again));
+        }
+    }
+}
+
+fn capture_has_ended(capture: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", capture.id()));
+    status.map_or(true, |status| status.contains(") Z"))
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_program_that_has_not_imported_threading_has_its_main_thread() {
+    for python in pythons() {
+        let mut running = Running::start_program(&python, ALONE, "");
+        assert_eq!(running.asked(), 1);
+        let output = running.capture(&[]);
+        let place = python.display();
+        assert!(output.status.success(), "{place}: {}", said(&output));
+        assert_eq!(running.asked(), 1, "{place}");
+    }
+}
+
+/// Threads that take and give back blocks all the time, which the C library gives, with locks around them.
+const ALLOCATES: &str = "\
+import sys, threading
+
+def allocate():
+    blocks = []
+    while True:
+        blocks.append(bytearray(600 + len(blocks) * 9000))
+        if len(blocks) > 30:
+            del blocks[:]
+
+for _ in range(3):
+    threading.Thread(target=allocate, daemon=True).start()
+if sys.argv[1] == 'alone':
+    sys.stdin.readline()
+    print(0, flush=True)
+    allocate()
+for _ in sys.stdin:
+    print(0, flush=True)
+";
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_program_that_allocates_in_each_thread_goes_on() {
+    for python in pythons() {
+        // No thread waits, or one does.
+        for how in ["alone", ""] {
+            let mut running = Running::start_program(&python, ALLOCATES, how);
+            for _ in 0..3 {
+                let output = running.capture(&["-o", "a.heldby"]);
+                let place = python.display();
+                assert!(output.status.success(), "{place}: {}", said(&output));
+                assert!(running.child.try_wait().unwrap().is_none(), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn two_captures_at_once_are_two_dumps() {
+    let mut running = Running::start(&pythons()[0], "waits");
+    let outputs = std::thread::scope(|scope| {
+        let captures = ["a.heldby", "b.heldby"].map(|name| {
+            let running = &running;
+            scope.spawn(move || capture(running.folder.path(), running.child.id(), &["-o", name]))
+        });
+        captures.map(|capture| capture.join().unwrap())
+    });
+    for output in outputs {
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    assert!(running.asked() > 0);
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_program_that_ends_meanwhile_is_told_of() {
+    let mut running = Running::start_program(&pythons()[0], ALONE, "");
+    let pid = running.child.id();
+    let capture = Command::new(heldby())
+        .args(["capture", "--pid", &pid.to_string()])
+        .current_dir(running.folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until(|| !left_behind(pid).is_empty() || capture_has_ended(&capture));
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    let output = capture.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("there is no process"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(left_behind(pid), Vec::<PathBuf>::new());
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_hook_that_forbids_it_is_told_of() {
+    let hooked = "\
+import sys
+
+def forbid(event, arguments):
+    if event in ('compile', 'exec') and not sys.is_finalizing():
+        raise RuntimeError('not here')
+
+sys.addaudithook(forbid)
+for _ in sys.stdin:
+    print(0, flush=True)
+";
+    // Newer ones are asked, and say nothing.
+    let python = pythons().remove(0);
+    let mut running = Running::start_program(&python, hooked, "");
+    let output = running.capture(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("sys.addaudithook"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(running.asked(), 0);
+}
+
+/// A program in namespaces of its own, whose root is read-only, and what it can write to small.
+struct Contained {
+    /// `unshare`, whose only child is the program.
+    outside: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Contained {
+    /// None where the system has no such namespaces for us. `before` is what its shell does first.
+    fn start(options: &str, command: &str) -> Option<Self> {
+        let script = format!(
+            "mount -t tmpfs -o {options} tmpfs /tmp && mount -t tmpfs -o {options} tmpfs /dev/shm \
+             && mount -o remount,ro,bind / && cd / && {command}"
+        );
+        let mut outside = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "--pid", "--fork"])
+            .args(["--mount-proc", "--kill-child", "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let answers = BufReader::new(outside.stdout.take().unwrap());
+        let mut contained = Self { outside, answers };
+        if contained.asked().is_empty() {
+            let _ = contained.outside.wait();
+            return None;
+        }
+        Some(contained)
+    }
+
+    fn asked(&mut self) -> String {
+        use std::io::Write as _;
+
+        let _ = self.outside.stdin.as_mut().unwrap().write_all(b"\n");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim().to_owned()
+    }
+
+    fn pid(&self) -> u32 {
+        let pid = self.outside.id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        children.trim().parse().unwrap()
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        let _ = self.outside.kill();
+        let _ = self.outside.wait();
+    }
+}
+
+/// As a shell takes it: there is no single quote in it.
+const IN_CONTAINER: &str = "import sys\nfor _ in sys.stdin: print(0, flush=True)";
+
+#[test]
+#[ignore = "needs ptrace and user namespaces"]
+fn a_container_is_captured_from_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    for python in pythons() {
+        // As `docker run --read-only --tmpfs /tmp` has it: no code may be loaded from what it can write to.
+        for options in ["size=32m", "size=32m,noexec"] {
+            let command = format!("exec {} -I -c '{IN_CONTAINER}'", python.display());
+            let Some(mut program) = Contained::start(options, &command) else {
+                eprintln!("skipped: the kernel gives no user namespaces here");
+                return;
+            };
+            let place = format!("{} with {options}", python.display());
+            let output = capture(folder.path(), program.pid(), &["-o", "a.heldby"]);
+            assert!(output.status.success(), "{place}: {}", said(&output));
+            let dump = heldby_dump::read(&folder.path().join("a.heldby"), &Cancel::new()).unwrap();
+            let (agent, fallback) = (&dump.header.agent, &dump.header.fallback);
+            assert!(agent.starts_with("heldby_native"), "{place}: {fallback}");
+            let inside = PathBuf::from(format!("/proc/{}/root/tmp", program.pid()));
+            assert_eq!(fs::read_dir(inside).unwrap().count(), 0, "{place}");
+            assert_eq!(program.asked(), "0", "{place}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ptrace and user namespaces"]
+fn a_container_is_captured_from_inside() {
+    for python in pythons() {
+        for options in ["size=32m", "size=32m,noexec"] {
+            let waits = "import threading; print(0, flush=True); threading.Event().wait()";
+            let command = format!(
+                "({python} -I -c '{waits}' & read line; read line; \
+                 {heldby} capture --pid $! -o /tmp/a.heldby 2>&1; ls /tmp)",
+                python = python.display(),
+                heldby = heldby().display()
+            );
+            let Some(mut program) = Contained::start(options, &command) else {
+                eprintln!("skipped: the kernel gives no user namespaces here");
+                return;
+            };
+            let place = format!("{} with {options}", python.display());
+            // The first line was read when the program had not begun; after the second, heldby writes where the dump is.
+            assert_eq!(program.asked(), "/tmp/a.heldby", "{place}");
+            assert_eq!(program.asked(), "a.heldby", "{place}");
+        }
+    }
 }
 
 #[test]
@@ -293,7 +583,7 @@ fn the_agent_with_the_native_one_inside_is_one_file() {
 }
 
 #[test]
-#[ignore = "needs gdb: `cargo xtask test` looks for it"]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn the_line_that_runs_is_confirmed_and_no_counter_is_left() {
     let line_of = |part: &str| {
         let at = CHOOSES.find(part).unwrap();
@@ -335,7 +625,7 @@ fn the_line_that_runs_is_confirmed_and_no_counter_is_left() {
 }
 
 #[test]
-#[ignore = "needs gdb: `cargo xtask test` looks for it"]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn what_cannot_be_counted_is_said() {
     let python = pythons().remove(0);
     let running = Running::start_program(&python, CHOOSES, "");

@@ -1,12 +1,15 @@
 # What `heldby capture` and `heldby confirm` add to the agent: what another process asks for.
 #
 # This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of gdb's making, or in
-# the main thread, between two steps of the program: it begins a thread, and is gone.
+# the main thread, between two steps of the program: it begins a thread, and is gone. `had_threading` is set before all of it: whether
+# the program had imported `threading` by then.
 
 
 def begin_attached(path, library, task, *arguments):
     """Begins a dump, or a count of lines: in the end there is a file `path`, or `path + ".failed"` that says why not."""
-    use_native_library(library)
+    if not had_threading:
+        _give_back_main_thread()
+    use_native_library(_loadable(library))
     now = time.time()
     with open(os.path.join(os.path.dirname(path), "begun"), "w") as file:
         file.write("%s%03dZ" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)), now % 1 * 1000))
@@ -19,7 +22,61 @@ def _do_attached(asker, do, path, arguments):
         if not _is_at_work(asker):
             break
         time.sleep(0.001)
-    do(path, *arguments)
+    try:
+        do(path, *arguments)
+    finally:
+        _close_in_memory(native_library)
+
+
+def _give_back_main_thread():
+    """`threading` takes the thread that imports it for the main one, up to 3.12; and it was not the program that did so."""
+    main = threading.main_thread()
+    # The oldest stands last.
+    ident = list(sys._current_frames())[-1]
+    if main.ident == ident or not hasattr(main, "_tstate_lock"):
+        return
+    # As that of a thread that runs: the interpreter releases it at its end.
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    locks = getattr(threading, "_shutdown_locks", set())
+    locks.discard(main._tstate_lock)
+    locks.add(lock)
+    threading._active.pop(main.ident, None)
+    threading._active[ident] = main
+    main._ident, main._tstate_lock = ident, lock
+    if hasattr(main, "_native_id"):
+        main._native_id = os.getpid()
+
+
+_IN_MEMORY = "/proc/self/fd/"
+
+
+def _loadable(library):
+    """Where the library can be loaded from: its own place, or memory, if no code may be loaded from there."""
+    try:
+        if not library or library.startswith(_IN_MEMORY) or not os.statvfs(library).f_flag & os.ST_NOEXEC:
+            return library
+        descriptor = os.memfd_create("heldby-library")
+    except (OSError, AttributeError):
+        return library
+    try:
+        with open(library, "rb") as file, open(descriptor, "wb", closefd=False) as copy:
+            copy.write(file.read())
+    except OSError:
+        os.close(descriptor)
+        return library
+    return _IN_MEMORY + str(descriptor)
+
+
+def _close_in_memory(library):
+    if not library or not library.startswith(_IN_MEMORY):
+        return
+    try:
+        # The program may have closed it, and opened something else.
+        if os.readlink(library).startswith("/memfd:heldby-"):
+            os.close(int(library[len(_IN_MEMORY) :]))
+    except OSError:
+        pass
 
 
 def _is_at_work(thread):

@@ -175,6 +175,14 @@ pub(crate) fn used_by_this_process() -> (u64, u64) {
     )
 }
 
+/// Does something in which no handler of the program's runs in this thread, nor in threads that begin then.
+pub(crate) fn with_signals_blocked<T>(act: impl FnOnce() -> T) -> T {
+    let before = block_all_signals();
+    let done = act();
+    set_mask(&before);
+    done
+}
+
 fn block_all_signals() -> sigset_t {
     // SAFETY: masks of this thread, and places to write them into.
     unsafe {

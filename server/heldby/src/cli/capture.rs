@@ -11,8 +11,8 @@ use heldby_capture::{AttachSettings, Place, attach};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The program goes on; nothing need be installed in it. Python 3.14 and later run the agent when asked
-(sys.remote_exec); for older ones gdb must be installed. Either way the system must allow to look
-into the process: it is yours, or you are root.
+(sys.remote_exec); in older ones one of its threads is made to load it, by gdb where the machine is not
+x86-64. Either way the system must allow to look into the process: it is yours, or you are root.
 
 Examples:
   heldby capture --pid 4711
@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         pid: arguments.pid,
         native_library: heldby_capture::native_library(),
         patience: Duration::from_secs(arguments.timeout),
+        interrupted: super::signals::interrupted()?,
     };
     let dump = attach(&settings, &place)?;
     super::print(&format!("{}\n", dump.display()))?;

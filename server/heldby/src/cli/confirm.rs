@@ -92,6 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         pid: arguments.pid,
         native_library: heldby_capture::native_library(),
         patience: PATIENCE,
+        interrupted: super::signals::interrupted()?,
     };
     let counts = count_lines(
         &settings,

@@ -5,6 +5,31 @@ pub(super) use elsewhere::Program;
 #[cfg(unix)]
 pub(super) use unix::Program;
 
+#[cfg(target_os = "linux")]
+pub(super) use linux::interrupted;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    /// What is set when somebody wants heldby to end: it may have things to take back first. The second time it ends at once.
+    ///
+    /// # Errors
+    /// When signals cannot be received.
+    pub(in crate::cli) fn interrupted() -> io::Result<Arc<AtomicBool>> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&interrupted))?;
+            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+        }
+        Ok(interrupted)
+    }
+}
+
 #[cfg(unix)]
 mod unix {
     use std::io;
