@@ -79,8 +79,8 @@ class Tracing(unittest.TestCase):
 class Lines(Tracing):
     def test_each_way_in_which_a_list_grows(self):
         self.check("""
-            appended, extended, inserted, added, sliced, multiplied = [], [], [], [], [], [1]
-            displayed = comprehended = None
+            appended, extended, inserted, added, sliced = [], [], [], [], []
+            multiplied = displayed = comprehended = None
 
             def main():
                 global displayed, comprehended, added, multiplied
@@ -90,6 +90,7 @@ class Lines(Tracing):
                 extended.extend(range(100))      # grown: extended
                 added += list(range(100))        # grown: added
                 sliced[3:3] = range(100)         # grown: sliced
+                multiplied = [1]
                 multiplied *= 100                # grown: multiplied
                 displayed = [appended, extended] # grown: displayed
                 comprehended = [n for n in range(50)]  # grown: comprehended
@@ -282,6 +283,37 @@ class BlindSpots(Tracing):
                 agent.trace()
         """)
         self.assertFalse({"before", "between"} & set(found["told"]), numbered(program))
+
+    def test_what_was_there_before_and_becomes_smaller(self):
+        """How large it was nobody knows: what is left is no growth. From there on it is known."""
+        self.check("""
+            drained, filled = [], []
+
+            def prepare():
+                drained.extend(range(1000))
+                filled.extend(range(1000))
+
+            def main():
+                while len(drained) > 10:
+                    drained.pop()                # blind: drained
+                del filled[10:]
+                for number in range(100):
+                    filled.append(number)        # grown: filled
+        """)
+
+    def test_a_list_that_asks_for_more_as_it_loses_items(self):
+        """One that was made for just seven items has room for eight when two are left (since 3.9)."""
+        program, found = self.run_traced("""
+            stack = None
+
+            def main():
+                global stack
+                one = 1
+                stack = [one, one, one, one, one, one, one]
+                while len(stack) > 2:
+                    stack.pop()
+        """)
+        self.assertIn(found["told"].get("stack", [0])[0], (0, 6), numbered(program))
 
     def test_another_tool_takes_the_allocators_over(self):
         """`tracemalloc` puts back the allocators that it had found: from then on nothing is noted, and the dump says so."""
