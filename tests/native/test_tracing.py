@@ -43,6 +43,8 @@ json.dump({"told": told, "notes": found.head["notes"]}, sys.stdout)
 
 # With `all`, and since 3.13 without: the entries of dictionaries.
 DICTIONARIES = sys.version_info >= (3, 13)
+# Up to 3.10 a deque's blocks may have been another's.
+DEQUES = "grown" if sys.version_info >= (3, 11) else "blind"
 
 
 @unittest.skipUnless(LIBRARY, "HELDBY_NATIVE_LIBRARY names no library")
@@ -106,12 +108,12 @@ class Lines(Tracing):
             def main():
                 for number in range(9000):
                     members.add(number)                   # grown: members
-                    queue.append(number)                  # grown: queue
-                    turned.appendleft(number)             # grown: turned
+                    queue.append(number)                  # %s: queue
+                    turned.appendleft(number)             # %s: turned
                     table[number] = None                  # grown: table
                     filled.setdefault(number, number)     # grown: filled
                     counted[number] += 1                  # grown: counted
-        """, everything=True)
+        """ % (DEQUES, DEQUES), everything=True)
 
     def test_dictionaries_are_seen_without_all_where_their_entries_are_storage(self):
         self.check("""
@@ -314,6 +316,24 @@ class BlindSpots(Tracing):
                     stack.pop()
         """)
         self.assertIn(found["told"].get("stack", [0])[0], (0, 6), numbered(program))
+
+    @unittest.skipIf(sys.version_info >= (3, 11), "since 3.11 a deque keeps its own")
+    def test_deques_that_have_their_blocks_from_each_other(self):
+        self.check("""
+            import collections
+            log = collections.deque()
+
+            def pass_through():
+                passing = collections.deque()
+                for number in range(64 * 17):
+                    passing.append(number)
+
+            def main():
+                for _ in range(100):
+                    pass_through()
+                    for number in range(64):
+                        log.append(number)      # blind: log
+        """)
 
     def test_another_tool_takes_the_allocators_over(self):
         """`tracemalloc` puts back the allocators that it had found: from then on nothing is noted, and the dump says so."""
