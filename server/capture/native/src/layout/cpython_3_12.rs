@@ -22,6 +22,7 @@ pub(super) fn layout() -> Layout {
             first_line: 52,
             file: 96,
             name: 112,
+            names: 16,
             variables: VariablesLayout::Together {
                 names: 80,
                 free_count: 72,

@@ -48,6 +48,7 @@ impl Current {
                 code,
                 instruction,
                 bytes_an_instruction,
+                ..
             } => {
                 let frame = self.memory.word(state + in_state);
                 if frame == 0 {
