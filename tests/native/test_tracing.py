@@ -268,6 +268,25 @@ class BlindSpots(Tracing):
                     later.append(make("name_%d" % number))
         """)
 
+    def test_code_in_the_place_of_an_earlier_version(self):
+        """The same function, with its lines elsewhere in it, as a module has it that was changed and loaded again."""
+        self.check("""
+            kept, later = [], []
+
+            def make(lines_before):
+                space, text = {}, "def grow():\\n%s    kept.extend(range(100))\\n" % ("\\n" * lines_before)
+                exec(compile(text, __file__, "exec"), {"kept": kept}, space)
+                return space["grow"]
+
+            def main():
+                grow = make(20)
+                where = id(grow.__code__)
+                grow()                      # blind: kept
+                del grow
+                while len(later) < 1000 and where not in [id(function.__code__) for function in later[-1:]]:
+                    later.append(make(3))
+        """)
+
     def test_what_was_there_before(self):
         """Nothing is known of what grew before it was noted, and nothing when it is no more."""
         program, found = self.run_traced("""

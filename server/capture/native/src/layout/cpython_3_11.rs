@@ -19,6 +19,7 @@ pub(super) fn layout() -> Layout {
             file: 96,
             name: 112,
             names: 16,
+            line_table: 120,
             variables: VariablesLayout::Together {
                 names: 80,
                 free_count: 76,

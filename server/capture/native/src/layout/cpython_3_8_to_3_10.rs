@@ -55,6 +55,7 @@ pub(super) fn layout_of_3_10() -> Layout {
             file: 88,
             name: 96,
             names: 48,
+            line_table: 104,
             variables: VariablesLayout::Apart {
                 variables: 56,
                 free: 64,

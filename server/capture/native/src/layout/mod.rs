@@ -98,6 +98,8 @@ pub(crate) struct CodeLayout {
     pub(crate) name: u64,
     /// `co_names`.
     pub(crate) names: u64,
+    /// `co_linetable`, before 3.10 `co_lnotab`: a bytes object.
+    pub(crate) line_table: u64,
     pub(crate) variables: VariablesLayout,
 }
 
@@ -238,6 +240,8 @@ pub(crate) mod shared {
     pub(crate) const SET_MASK: u64 = 16;
     pub(crate) const SET_TABLE: u64 = 24;
     pub(crate) const SET_SMALL_TABLE: u64 = 48;
+    /// `PyBytesObject.ob_sval`.
+    pub(crate) const BYTES_DATA: u64 = 16;
     /// `PyModuleObject`, `PyCellObject`, the mapping under a proxy: the first field.
     pub(crate) const MODULE_DICTIONARY: u64 = 0;
     /// `PyASCIIObject`.

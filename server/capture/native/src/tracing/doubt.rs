@@ -7,7 +7,7 @@
 //! own before it loses one (Objects/dictobject.c), up to 3.10 in each way, since then by `popitem`.
 
 use crate::classes::Container;
-use crate::layout::CurrentLayout;
+use crate::layout::{CurrentLayout, shared};
 use crate::memory::Address;
 use crate::objects::Objects;
 
@@ -48,9 +48,6 @@ const INPLACE_SUBTRACT: u8 = 23;
 /// `del a[0]` has none; what adds to a deque has one.
 const NO_ARGUMENT: u8 = 0;
 
-/// Bytes of a bytes object between its header and what is in it.
-const BEFORE_BYTES: u64 = 16;
-
 impl Objects {
     /// Whether a place may be one that adds nothing to such a container. The code must live, and be the one that ran.
     pub(super) fn may_add_nothing(
@@ -62,7 +59,7 @@ impl Objects {
         let at = u64::from(instruction);
         match self.layout.current {
             CurrentLayout::FrameObject { code_bytes, .. } => {
-                let bytes = self.field(code, code_bytes) + self.header + BEFORE_BYTES;
+                let bytes = self.field(code, code_bytes) + self.header + shared::BYTES_DATA;
                 let operation = self.memory.u8(bytes + at);
                 use to_3_10::*;
                 match (container, operation) {
