@@ -43,6 +43,8 @@ json.dump({"told": told, "notes": found.head["notes"]}, sys.stdout)
 
 # With `all`, and since 3.13 without: the entries of dictionaries.
 DICTIONARIES = sys.version_info >= (3, 13)
+# Up to 3.10 a deque's blocks may have been another's.
+DEQUES = "grown" if sys.version_info >= (3, 11) else "blind"
 
 
 @unittest.skipUnless(LIBRARY, "HELDBY_NATIVE_LIBRARY names no library")
@@ -79,8 +81,8 @@ class Tracing(unittest.TestCase):
 class Lines(Tracing):
     def test_each_way_in_which_a_list_grows(self):
         self.check("""
-            appended, extended, inserted, added, sliced, multiplied = [], [], [], [], [], [1]
-            displayed = comprehended = None
+            appended, extended, inserted, added, sliced = [], [], [], [], []
+            multiplied = displayed = comprehended = None
 
             def main():
                 global displayed, comprehended, added, multiplied
@@ -90,6 +92,7 @@ class Lines(Tracing):
                 extended.extend(range(100))      # grown: extended
                 added += list(range(100))        # grown: added
                 sliced[3:3] = range(100)         # grown: sliced
+                multiplied = [1]
                 multiplied *= 100                # grown: multiplied
                 displayed = [appended, extended] # grown: displayed
                 comprehended = [n for n in range(50)]  # grown: comprehended
@@ -105,12 +108,12 @@ class Lines(Tracing):
             def main():
                 for number in range(9000):
                     members.add(number)                   # grown: members
-                    queue.append(number)                  # grown: queue
-                    turned.appendleft(number)             # grown: turned
+                    queue.append(number)                  # %s: queue
+                    turned.appendleft(number)             # %s: turned
                     table[number] = None                  # grown: table
                     filled.setdefault(number, number)     # grown: filled
                     counted[number] += 1                  # grown: counted
-        """, everything=True)
+        """ % (DEQUES, DEQUES), everything=True)
 
     def test_dictionaries_are_seen_without_all_where_their_entries_are_storage(self):
         self.check("""
@@ -265,6 +268,25 @@ class BlindSpots(Tracing):
                     later.append(make("name_%d" % number))
         """)
 
+    def test_code_in_the_place_of_an_earlier_version(self):
+        """The same function, with its lines elsewhere in it, as a module has it that was changed and loaded again."""
+        self.check("""
+            kept, later = [], []
+
+            def make(lines_before):
+                space, text = {}, "def grow():\\n%s    kept.extend(range(100))\\n" % ("\\n" * lines_before)
+                exec(compile(text, __file__, "exec"), {"kept": kept}, space)
+                return space["grow"]
+
+            def main():
+                grow = make(20)
+                where = id(grow.__code__)
+                grow()                      # blind: kept
+                del grow
+                while len(later) < 1000 and where not in [id(function.__code__) for function in later[-1:]]:
+                    later.append(make(3))
+        """)
+
     def test_what_was_there_before(self):
         """Nothing is known of what grew before it was noted, and nothing when it is no more."""
         program, found = self.run_traced("""
@@ -282,6 +304,133 @@ class BlindSpots(Tracing):
                 agent.trace()
         """)
         self.assertFalse({"before", "between"} & set(found["told"]), numbered(program))
+
+    def test_what_was_there_before_and_becomes_smaller(self):
+        """How large it was nobody knows: what is left is no growth. From there on it is known."""
+        self.check("""
+            drained, filled, members = [], [], set()
+
+            def prepare():
+                drained.extend(range(1000))
+                filled.extend(range(1000))
+                members.update(range(1000))
+
+            def main():
+                while len(drained) > 10:
+                    drained.pop()                # blind: drained
+                del filled[10:]
+                for number in range(100):
+                    filled.append(number)        # grown: filled
+                members.difference_update(range(900))    # blind: members
+        """)
+
+    def test_a_list_that_asks_for_more_as_it_loses_items(self):
+        """One that was made for just seven items has room for eight when two are left (since 3.9)."""
+        program, found = self.run_traced("""
+            stack = None
+
+            def main():
+                global stack
+                one = 1
+                stack = [one, one, one, one, one, one, one]
+                while len(stack) > 2:
+                    stack.pop()
+        """)
+        self.assertIn(found["told"].get("stack", [0])[0], (0, 6), numbered(program))
+
+    def test_what_takes_members_away_with_another_table(self):
+        """A set that loses many gets a table of its new size, at times a larger one, or that of a set made for this."""
+        self.check("""
+            import operator
+            subtracted, less, kept, met, by_operator, by_map, grown = (set() for _ in range(7))
+
+            def take(subtracted, kept):
+                subtracted -= set(range(33))
+                less.difference_update(range(70))
+                kept &= set(range(40))
+                met.intersection_update(range(40))
+
+            def take_otherwise():
+                operator.isub(by_operator, set(range(33)))
+                list(map(by_map.difference_update, [range(70)]))
+
+            def main():
+                for number in range(75):
+                    for members in (subtracted, less, kept, met, by_operator, by_map):
+                        members.add(number)     # blind: subtracted less kept met by_operator by_map
+                    grown.add(number)
+                grown.update(range(9000))       # grown: grown
+                take(subtracted, kept)
+                take_otherwise()
+        """)
+
+    def test_a_dictionary_of_attributes_gets_keys_of_its_own(self):
+        self.check("""
+            popped, deleted, last, more = None, None, None, None
+
+            class Options:
+                def __init__(self):
+                    for number in range(9):
+                        setattr(self, "option_%d" % number, number)
+
+            def take(popped, last):
+                popped.pop("option_3")
+                last.popitem()
+
+            def main():
+                global popped, deleted, last, more
+                many = [Options() for _ in range(10)]
+                popped, deleted, last, more = (vars(options) for options in many[:4])
+                take(popped, last)              # blind: popped last deleted
+                del deleted["option_3"]
+                del many[1].option_4
+                for number in range(100):
+                    more[number] = number       # grown: more
+        """, everything=True)
+
+    def test_a_deque_that_is_turned(self):
+        """To turn it takes a block before it gives one back: in the end all may be from there. So does what loses an item from its middle."""
+        self.check("""
+            import collections
+            turned, cancelled, shortened = (collections.deque() for _ in range(3))
+
+            def turn():
+                turned.rotate(1)
+
+            def cancel(number):
+                cancelled.remove(number)
+
+            def shorten():
+                del shortened[len(shortened) // 2]
+
+            def main():
+                for number in range(9000):
+                    turned.append(number)       # blind: turned cancelled shortened
+                    turn()
+                    cancelled.append(number)
+                    shortened.append(number)
+                    if number % 2:
+                        cancel(number - number // 8)
+                        shorten()
+        """)
+
+    @unittest.skipIf(sys.version_info >= (3, 11), "since 3.11 a deque keeps its own")
+    def test_deques_that_have_their_blocks_from_each_other(self):
+        self.check("""
+            import collections
+            log = collections.deque()
+
+            def pass_through():
+                passing = collections.deque()
+                for number in range(64 * 17):
+                    passing.append(number)
+
+            def main():
+                for _ in range(100):
+                    pass_through()
+                    for number in range(64):
+                        log.append(number)      # blind: log
+        """)
 
     def test_another_tool_takes_the_allocators_over(self):
         """`tracemalloc` puts back the allocators that it had found: from then on nothing is noted, and the dump says so."""
@@ -338,6 +487,49 @@ class Chance(Tracing):
                     since[id(container)].clear()
                 since[id(container)].add(line)
 
+            def prepare():
+                for one in lists[:100]:
+                    one.extend(range(chance.randrange(100)))
+                for one in sets[:100]:
+                    one.update(range(chance.randrange(100)))
+
+            # Names of what takes away stand in code of its own: where they stand nothing is told of what else is there.
+
+            def take_from_list(one):
+                if chance.random() < 0.1:
+                    del one[:len(one) // 2]
+                elif chance.random() < 0.1:
+                    del one[2:]
+                elif one:
+                    one.pop()
+
+            def take_from_set(one):
+                some, way = set(list(one)[::chance.randrange(1, 4)]), chance.randrange(40)
+                if way == 0:
+                    one -= some
+                elif way == 1:
+                    one &= some
+                elif way == 2:
+                    one.difference_update(some)
+                elif way == 3:
+                    one.intersection_update(some)
+                elif one:
+                    one.pop()
+
+            def take_from_table(one):
+                if one and chance.random() < 0.2:
+                    one.popitem()
+                elif one and chance.random() < 0.2:
+                    del one[next(iter(one))]
+
+            def take_from_queue(queue):
+                if chance.random() < 0.02:
+                    queue.rotate(chance.randrange(-70, 70))
+                elif queue and chance.random() < 0.02:
+                    queue.remove(queue[len(queue) // 2])
+                elif queue:
+                    queue.popleft()
+
             def step():
                 kind = chance.randrange(12)
                 number, amount = chance.randrange(10**9), chance.randrange(1, 40)
@@ -360,19 +552,14 @@ class Chance(Tracing):
                 elif kind == 8:
                     one.setdefault(number, []); line = here()
                 else:
-                    if kind == 9 and chance.random() < 0.1:
-                        del one[:len(one) // 2]
-                    elif kind == 7 and one:
-                        one.pop()
-                    elif kind == 11 and one and chance.random() < 0.2:
-                        one.popitem()
+                    (take_from_list, take_from_set, take_from_table)[kind % 3](one)
                     line = None
                 if line is not None:
                     note(one, size, line)
                 if chance.random() < 0.5:
                     queue.append(number); since[id(queue)].add(here())
-                elif queue:
-                    queue.popleft()
+                else:
+                    take_from_queue(queue)
 
             def main():
                 global wrong

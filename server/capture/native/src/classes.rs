@@ -36,7 +36,7 @@ pub(crate) enum Writer {
     Fields,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Container {
     List,
     Tuple,

@@ -712,20 +712,27 @@ impl<'a, W: Write> Walk<'a, W> {
         });
     }
 
-    /// Writes where containers were last made larger: what is known of code that lives yet, and is the code that ran.
+    /// Writes where containers were last made larger: what is known of code that lives yet, is the code that ran, and added to them.
     fn write_growths(&mut self) -> Result<(), Failure> {
         let Some(locations) = Locations::find() else {
             return Ok(());
         };
         let mut places: Vec<(Address, Location)> = Vec::new();
         let mut rows: FxHashMap<(Address, u32), Option<u32>> = FxHashMap::default();
+        let mut believed: FxHashMap<(Address, u32, Container), bool> = FxHashMap::default();
         let mut containers: Vec<(Address, u32)> = Vec::new();
         for growth in std::mem::take(&mut self.growths) {
             let (code, instruction) = (growth.code(), growth.instruction());
-            let lives = self.seen.contains(code)
-                && !self.own.contains(code)
-                && self.objects.type_of(code) == self.types.code;
-            if !lives || !growth.is_of_this_code() {
+            let is_believed = *believed
+                .entry((code, instruction, growth.container))
+                .or_insert_with(|| {
+                    self.seen.contains(code)
+                        && !self.own.contains(code)
+                        && self.objects.type_of(code) == self.types.code
+                        && growth.is_of_this_code()
+                        && !growth.may_add_nothing(&self.objects)
+                });
+            if !is_believed {
                 continue;
             }
             let row = *rows.entry((code, instruction)).or_insert_with(|| {

@@ -18,6 +18,8 @@ pub(super) fn layout() -> Layout {
             first_line: 56,
             file: 96,
             name: 112,
+            names: 16,
+            line_table: 120,
             variables: VariablesLayout::Together {
                 names: 80,
                 free_count: 76,

@@ -22,6 +22,8 @@ pub(super) fn layout() -> Layout {
             first_line: 52,
             file: 96,
             name: 112,
+            names: 16,
+            line_table: 120,
             variables: VariablesLayout::Together {
                 names: 80,
                 free_count: 72,

@@ -54,6 +54,8 @@ pub(super) fn layout_of_3_10() -> Layout {
             first_line: 24,
             file: 88,
             name: 96,
+            names: 48,
+            line_table: 104,
             variables: VariablesLayout::Apart {
                 variables: 56,
                 free: 64,
@@ -87,5 +89,6 @@ fn current(instruction: u64, bytes_an_instruction: u32) -> CurrentLayout {
         code: 16,
         instruction,
         bytes_an_instruction,
+        code_bytes: 32,
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Layout {
     pub(crate) type_cached_keys: u64,
     /// `struct _heaptypeobject`: `ht_qualname`.
     pub(crate) type_qualified_name: u64,
-    /// Emptied blocks are kept for any deque, not for the one that had them.
+    /// Emptied blocks are kept for any deque, not for the one that had them: whose block comes from where nobody knows then.
     pub(crate) deques_share_blocks: bool,
     /// The first item of a tuple.
     pub(crate) tuple_items: u64,
@@ -96,6 +96,10 @@ pub(crate) struct CodeLayout {
     pub(crate) file: u64,
     /// `co_qualname`, before 3.11 `co_name`.
     pub(crate) name: u64,
+    /// `co_names`.
+    pub(crate) names: u64,
+    /// `co_linetable`, before 3.10 `co_lnotab`: a bytes object.
+    pub(crate) line_table: u64,
     pub(crate) variables: VariablesLayout,
 }
 
@@ -160,6 +164,8 @@ pub(crate) enum CurrentLayout {
         /// `f_lasti`, 32 bits.
         instruction: u64,
         bytes_an_instruction: u32,
+        /// Where code has the bytes object with its instructions, from the end of its header: `co_code`.
+        code_bytes: u64,
     },
     /// Since 3.11: the interpreter's frame.
     InterpreterFrame {
@@ -234,6 +240,8 @@ pub(crate) mod shared {
     pub(crate) const SET_MASK: u64 = 16;
     pub(crate) const SET_TABLE: u64 = 24;
     pub(crate) const SET_SMALL_TABLE: u64 = 48;
+    /// `PyBytesObject.ob_sval`.
+    pub(crate) const BYTES_DATA: u64 = 16;
     /// `PyModuleObject`, `PyCellObject`, the mapping under a proxy: the first field.
     pub(crate) const MODULE_DICTIONARY: u64 = 0;
     /// `PyASCIIObject`.

@@ -10,7 +10,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::place::Current;
-use super::table::{NoMemory, Place, Table};
+use super::table::{NoMemory, Place, PlaceRow, Table, Words};
 
 /// `PyMemAllocatorEx` (Include/cpython/pymem.h).
 #[repr(C)]
@@ -125,16 +125,23 @@ fn note(block: *mut c_void, size: usize) {
         let Notes { current, table } = notes;
         let row = match current.instruction() {
             Some((code, at)) => table.row_of(code, at, || current.fingerprint(code))?,
-            None => None,
+            None => PlaceRow::UNKNOWN,
         };
-        match row {
-            Some(row) => table.insert(block as u64, row, size)?,
-            None => {
-                table.remove(block as u64);
-            }
-        }
-        Ok(())
+        table.insert(block as u64, row, Words::of_bytes(size))
     });
+}
+
+/// Notes the size of a block, and of its place what is known already.
+#[inline]
+fn note_as(block: *mut c_void, place: PlaceRow, size: Words) {
+    with_notes(|notes| notes.table.insert(block as u64, place, size));
+}
+
+/// Whether a list that loses items may have asked for this: `list_resize` of Objects/listobject.c (since 3.9) has room for eight where
+/// two are left, also where a list was made for just six or seven. One that grows from there mostly asks for more.
+#[inline]
+fn may_be_of_a_list_that_shrinks(before: Words, after: Words) -> bool {
+    matches!(before.count(), 6 | 7) && after.count() == 8
 }
 
 #[inline]
@@ -192,15 +199,20 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
         (below.realloc)(below.context, old, size)
     };
     if is_on() {
+        let after = Words::of_bytes(size);
         match before {
             // It stays as it was.
-            Some((place, bytes)) if block.is_null() => {
-                with_notes(|notes| notes.table.insert(old as u64, place, bytes));
+            Some((place, words)) if block.is_null() => note_as(old, place, words),
+            None if block.is_null() => {}
+            // From before tracing began: it may have become smaller.
+            None if !old.is_null() => note_as(block, PlaceRow::UNKNOWN, after),
+            Some((_, words))
+                if words.is_beyond() || may_be_of_a_list_that_shrinks(words, after) =>
+            {
+                note_as(block, PlaceRow::UNKNOWN, after);
             }
             // What becomes smaller was not made larger here.
-            Some((place, bytes)) if size <= bytes => {
-                with_notes(|notes| notes.table.insert(block as u64, place, size));
-            }
+            Some((place, words)) if after <= words => note_as(block, place, after),
             _ => note(block, size),
         }
     }
@@ -287,7 +299,7 @@ pub(crate) unsafe fn is_alive(
     }
     // SAFETY: the caller's promise.
     let block = unsafe { malloc(1) };
-    let comes_by = place_of(block as u64).is_some();
+    let comes_by = with_notes(|notes| Ok(notes.table.has(block as u64))) == Some(true);
     // SAFETY: the caller's promise; it is not used any more.
     unsafe { free(block) };
     if !comes_by {

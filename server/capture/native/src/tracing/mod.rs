@@ -2,8 +2,10 @@
 //!
 //! The interpreter's allocators are [hooked](hook): each block that they give is noted in a [table](table), together with the
 //! [instruction](place) that asks for it. When a dump is taken, the copy of the process goes from a container to its
-//! [storage](storage), and from there to the instruction; a trace whose code does not live any more is thrown away.
+//! [storage](storage), and from there to the instruction. A trace whose code does not live any more is thrown away, and one that is in
+//! [doubt](doubt).
 
+mod doubt;
 pub(crate) mod hook;
 mod place;
 mod storage;
@@ -214,7 +216,11 @@ impl Locations {
 /// Where a container was last made larger. The place's code may be gone.
 pub(crate) fn grown_at(objects: &Objects, container: Container, object: Address) -> Option<Growth> {
     let place = objects.grown_at(container, object, hook::place_of)?;
-    Some(Growth { object, place })
+    Some(Growth {
+        container,
+        object,
+        place,
+    })
 }
 
 /// The line where a container was last made larger, for the agent's own check; None if that is not known.
@@ -231,18 +237,22 @@ pub(crate) unsafe fn line_of(container: Container, object: Address) -> Option<c_
         layout: Layout::of(minor)?,
         is_free_threaded: false,
         header: place::HEADER,
-        text_type: 0,
+        text_type: symbol(c"PyUnicode_Type") as Address,
         integer_type: 0,
         least_digits: 0,
     };
     let growth = grown_at(&objects, container, object)?;
+    if !growth.is_of_this_code() || growth.may_add_nothing(&objects) {
+        return None;
+    }
     let location = Locations::find()?.of(growth.code(), growth.instruction())?;
-    growth.is_of_this_code().then_some(location.line)
+    Some(location.line)
 }
 
 /// A container, and the instruction that made it larger.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
+    pub(crate) container: Container,
     pub(crate) object: Address,
     place: Place,
 }
@@ -259,5 +269,10 @@ impl Growth {
     /// Whether the code is the one that ran. Only where there is live code at its address.
     pub(crate) fn is_of_this_code(&self) -> bool {
         hook::is_still(&self.place)
+    }
+
+    /// Whether the instruction may have added nothing. Only of code that is the one that ran.
+    pub(crate) fn may_add_nothing(&self, objects: &Objects) -> bool {
+        objects.may_add_nothing(self.container, self.place.code, self.place.instruction)
     }
 }

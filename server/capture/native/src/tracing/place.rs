@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::table::Place;
-use crate::layout::{CodeLayout, CurrentLayout, Layout};
+use crate::layout::{CodeLayout, CurrentLayout, Layout, shared};
 use crate::memory::{Address, Memory};
 
 /// Finds the instruction.
@@ -19,6 +19,8 @@ pub(crate) struct Current {
 pub(crate) const HEADER: u64 = 16;
 /// Frames of the interpreter's own, between those of the program's: so many at most lie on each other.
 const MOST_OWN_FRAMES: usize = 8;
+/// So many bytes of a code's line table tell it from others.
+const MOST_OF_LINE_TABLE: usize = 1 << 12;
 
 impl Current {
     pub(crate) fn new(
@@ -48,6 +50,7 @@ impl Current {
                 code,
                 instruction,
                 bytes_an_instruction,
+                ..
             } => {
                 let frame = self.memory.word(state + in_state);
                 if frame == 0 {
@@ -92,18 +95,30 @@ impl Current {
         }
     }
 
-    /// What tells code from other code that lies at the same address later.
+    /// What tells code from other code that lies at the same address later: also from the same function of a module that was changed
+    /// and loaded again, whose lines are others.
     pub(crate) fn fingerprint(&self, code: Address) -> u32 {
         let field = |offset| self.memory.word(code + HEADER + offset);
         let CodeLayout {
             file,
             name,
             first_line,
+            line_table,
             ..
         } = self.code;
         let line = u64::from(self.memory.u32(code + HEADER + first_line));
-        let mixed = [field(file), field(name), line, field(0)]
+        let lines = field(line_table);
+        let length = self.memory.word(lines + HEADER + shared::SIZE);
+        let read = usize::try_from(length)
+            .map_or(MOST_OF_LINE_TABLE, |length| length.min(MOST_OF_LINE_TABLE));
+        let lines = self
+            .memory
+            .bytes(lines + HEADER + shared::BYTES_DATA, read)
             .iter()
+            .map(|byte| u64::from(*byte));
+        let mixed = [field(file), field(name), line, field(0), length]
+            .into_iter()
+            .chain(lines)
             .fold(0_u64, |mixed, part| {
                 (mixed.rotate_left(23) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15)
             });

@@ -9,8 +9,6 @@ use super::table::Place;
 
 /// So many blocks of a deque are looked at.
 const MOST_BLOCKS: u64 = 1 << 20;
-/// `MAXFREEBLOCKS` of Modules/_collectionsmodule.c.
-const MOST_KEPT_BLOCKS: u64 = 16;
 /// `PyDict_MINSIZE`: tables of entries of this size are kept when they are freed, and given to the next dictionary, past the allocator.
 const LEAST_DICTIONARY_SIZE: u64 = 8;
 
@@ -42,41 +40,31 @@ impl Objects {
 
     /// Blocks that are emptied are kept, and taken first: which instruction took one again is not seen. A deque that keeps its own
     /// must have all from the same place, but for those at the ends, one of which was made with the deque. Where what is
-    /// kept is for any deque, more must have come from one place than can have been kept, and no more from elsewhere.
+    /// kept is for any deque, all may be from a line that has nothing to do with this one: another that is filled and dropped
+    /// again and again gives it one after the other.
     fn deque_grown_at(
         &self,
         deque: Address,
         place_of: impl Fn(Address) -> Option<Place>,
     ) -> Option<Place> {
+        if self.layout.deques_share_blocks {
+            return None;
+        }
         let last = self.field(deque, shared::DEQUE_RIGHT_BLOCK);
         let mut block = self.field(deque, shared::DEQUE_LEFT_BLOCK);
         let leftmost = place_of(block);
-        // Of what lies between the ends: the place that most may have come from, by the vote of R. Boyer and J Moore (MJRTY, 1981).
-        let (mut most, mut lead): (Option<Place>, u64) = (None, 0);
-        let mut blocks = Vec::new();
+        let mut between = Vec::new();
         for _ in 0..MOST_BLOCKS {
             if block == last {
                 break;
             }
             block = self.memory.word(block + shared::DEQUE_BLOCK_RIGHT_LINK);
-            let place = place_of(block);
-            blocks.push(place);
-            if place == most {
-                lead += 1;
-            } else if lead == 0 {
-                (most, lead) = (place, 1);
-            } else {
-                lead -= 1;
-            }
+            between.push(place_of(block));
         }
-        let rightmost = blocks.pop()?;
-        let same = blocks.iter().filter(|place| **place == most).count() as u64;
-        let others = blocks.len() as u64 - same;
-        let is_certain = if self.layout.deques_share_blocks {
-            same > MOST_KEPT_BLOCKS && others <= MOST_KEPT_BLOCKS
-        } else {
-            same > 0 && others == 0 && (leftmost == most || rightmost == most)
-        };
-        most.filter(|_| is_certain)
+        let rightmost = between.pop()?;
+        let place = *between.first()?;
+        let is_certain = between.iter().all(|found| *found == place)
+            && (leftmost == place || rightmost == place);
+        place.filter(|_| is_certain)
     }
 }

@@ -14,23 +14,46 @@ pub(crate) struct Place {
     pub(crate) fingerprint: u32,
 }
 
-/// The row of a place; none where the place of a block is not known.
+/// The row of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlaceRow(u32);
+
+impl PlaceRow {
+    /// Nobody knows by which instruction. The block's size is: what becomes smaller later must not look as if it grew.
+    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
+}
+
+/// Of a block, as far as it is noted: what containers keep their items in are whole words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Words(u32);
+
+impl Words {
+    pub(crate) fn of_bytes(bytes: usize) -> Self {
+        Self(u32::try_from(bytes.div_ceil(8)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn count(self) -> u32 {
+        self.0
+    }
+
+    /// It is larger than a number says, nobody knows by how much.
+    pub(crate) fn is_beyond(self) -> bool {
+        self.0 == u32::MAX
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Block {
     /// 0: nothing stands here.
     address: u64,
     place: u32,
-    /// In bytes; of a larger one the largest number.
-    size: u32,
+    size: Words,
 }
 
 const NO_BLOCK: Block = Block {
     address: 0,
     place: 0,
-    size: 0,
+    size: Words(0),
 };
 /// Code that is made as the program runs could bring any number: what comes after so many is not traced.
 const MOST_PLACES: usize = 1 << 20;
@@ -75,25 +98,25 @@ impl Table {
         })
     }
 
-    /// The row of an instruction. `fingerprint` is asked for where it has none yet; what is not traced has none.
+    /// The row of an instruction. `fingerprint` is asked for where it has none yet.
     #[inline]
     pub(crate) fn row_of(
         &mut self,
         code: u64,
         instruction: u32,
         fingerprint: impl FnOnce() -> u32,
-    ) -> Result<Option<PlaceRow>, NoMemory> {
+    ) -> Result<PlaceRow, NoMemory> {
         let mask = self.rows.len() - 1;
         let mut slot = hash_of_place(code, instruction) & mask;
         while let Some(row) = self.rows[slot].checked_sub(1) {
             let place = &self.places[row as usize];
             if place.code == code && place.instruction == instruction {
-                return Ok(Some(PlaceRow(row)));
+                return Ok(PlaceRow(row));
             }
             slot = (slot + 1) & mask;
         }
         if self.places.len() >= MOST_PLACES {
-            return Ok(None);
+            return Ok(PlaceRow::UNKNOWN);
         }
         let row = self.places.len() as u32;
         self.places.try_reserve(1).map_err(|_| NoMemory)?;
@@ -106,7 +129,7 @@ impl Table {
         if self.places.len() * 2 > self.rows.len() {
             self.grow_rows()?;
         }
-        Ok(Some(PlaceRow(row)))
+        Ok(PlaceRow(row))
     }
 
     fn grow_rows(&mut self) -> Result<(), NoMemory> {
@@ -129,12 +152,12 @@ impl Table {
         &mut self,
         address: u64,
         place: PlaceRow,
-        size: usize,
+        size: Words,
     ) -> Result<(), NoMemory> {
         let block = Block {
             address,
             place: place.0,
-            size: u32::try_from(size).unwrap_or(u32::MAX),
+            size,
         };
         let (slot, is_new) = self.slot_of(address);
         self.blocks[slot] = block;
@@ -147,9 +170,9 @@ impl Table {
         Ok(())
     }
 
-    /// Forgets a block; its place and size, if they were known.
+    /// Forgets a block; its place and size, if it was noted.
     #[inline]
-    pub(crate) fn remove(&mut self, address: u64) -> Option<(PlaceRow, usize)> {
+    pub(crate) fn remove(&mut self, address: u64) -> Option<(PlaceRow, Words)> {
         let (mut hole, is_new) = self.slot_of(address);
         if is_new {
             return None;
@@ -172,7 +195,12 @@ impl Table {
         }
         self.blocks[hole] = NO_BLOCK;
         self.block_count -= 1;
-        Some((PlaceRow(found.place), found.size as usize))
+        Some((PlaceRow(found.place), found.size))
+    }
+
+    /// Whether a block is noted.
+    pub(crate) fn has(&self, address: u64) -> bool {
+        address != 0 && !self.slot_of(address).1
     }
 
     /// Where a block was last made larger.
@@ -217,10 +245,7 @@ mod tests {
     use super::*;
 
     fn row(table: &mut Table, code: u64, instruction: u32) -> PlaceRow {
-        table
-            .row_of(code, instruction, || 7)
-            .expect("memory")
-            .expect("room")
+        table.row_of(code, instruction, || 7).expect("memory")
     }
 
     #[test]
@@ -228,16 +253,31 @@ mod tests {
         let mut table = Table::new().expect("memory");
         let (first, second) = (row(&mut table, 0x100, 2), row(&mut table, 0x100, 4));
         assert_eq!(first, row(&mut table, 0x100, 2));
-        table.insert(0x1000, first, 32).expect("memory");
-        table.insert(0x1000, second, 64).expect("memory");
+        table
+            .insert(0x1000, first, Words::of_bytes(32))
+            .expect("memory");
+        table
+            .insert(0x1000, second, Words::of_bytes(64))
+            .expect("memory");
         assert_eq!(
             table.place_of(0x1000).map(|place| place.instruction),
             Some(4)
         );
-        assert_eq!(table.remove(0x1000), Some((second, 64)));
+        assert_eq!(table.remove(0x1000), Some((second, Words::of_bytes(64))));
         assert_eq!(table.place_of(0x1000), None);
         assert_eq!(table.remove(0x1000), None);
         assert_eq!(table.place_of(0), None);
+    }
+
+    #[test]
+    fn a_block_of_which_only_the_size_is_known_has_no_place() {
+        let mut table = Table::new().expect("memory");
+        table
+            .insert(0x1000, PlaceRow::UNKNOWN, Words::of_bytes(32))
+            .expect("memory");
+        assert!(table.has(0x1000));
+        assert_eq!(table.place_of(0x1000), None);
+        assert!(Words::of_bytes(8 << 32).is_beyond());
     }
 
     /// Against a map: a hundred thousand blocks come and go in an order that looks like chance.
@@ -253,7 +293,9 @@ mod tests {
             let address = ((state >> 40) % 100_000 + 1) * 16;
             if state >> 63 == 0 {
                 let place = row(&mut table, 0x5000 + u64::from(step % 3000) * 64, step % 7);
-                table.insert(address, place, 16).expect("memory");
+                table
+                    .insert(address, place, Words::of_bytes(16))
+                    .expect("memory");
                 expected.insert(address, place.0);
             } else {
                 let removed = table.remove(address).map(|(place, _)| place.0);
