@@ -1,11 +1,12 @@
 // VS Code's server: the part of VS Code that has the extensions, the files and the debug sessions. The browser has the rest.
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
-import { until } from "./waiting.mjs";
+import { answers, Hopeless, until } from "./waiting.mjs";
 
 /** Nothing that greets, updates, recommends or reports: a test sees what heldby shows. */
 const QUIET = {
@@ -20,6 +21,7 @@ const QUIET = {
   "extensions.ignoreRecommendations": true,
   "files.hotExit": "off",
   "git.enabled": false,
+  "remote.autoForwardPorts": false,
   "telemetry.telemetryLevel": "off",
   "update.mode": "none",
   "window.commandCenter": false,
@@ -28,6 +30,9 @@ const QUIET = {
   "workbench.startupEditor": "none",
   "workbench.tips.enabled": false,
 };
+
+/** What a server that was told to end is given before it is killed. */
+const ENDS_WITHIN_MS = 5000;
 
 /** A port that was free a moment ago. */
 export function freePort() {
@@ -70,21 +75,38 @@ export async function startServer({ folder, settings = {}, trustAll = true, runs
   closeSync(output);
   let ended = false;
   const gone = new Promise((resolve) => server.once("exit", () => resolve((ended = true))));
-  const stop = () => {
+  const signal = (name) => {
     try {
-      process.kill(-server.pid, "SIGTERM");
+      process.kill(-server.pid, name);
     } catch {
       // It has ended on its own.
     }
-    return gone;
   };
-  process.once("exit", stop);
+  const stop = async () => {
+    signal("SIGTERM");
+    await Promise.race([gone, sleep(ENDS_WITHIN_MS, undefined, { ref: false })]);
+    // Whatever has not heard it, of the server or of what it started.
+    signal("SIGKILL");
+    await gone;
+  };
+  process.once("exit", () => signal("SIGKILL"));
   const address = `http://127.0.0.1:${port}`;
   await until("VS Code's server answers", async () => {
     if (ended) {
-      throw new Error(`it ended:\n${readFileSync(log, "utf8")}`);
+      throw new Hopeless(`it ended:\n${readFileSync(log, "utf8")}`);
     }
-    return (await fetch(`${address}/version`)).ok;
+    return answers(`${address}/version`);
   });
-  return { address, port, stop, said: () => `the end of ${log}:\n${readFileSync(log, "utf8").slice(-1500)}` };
+  return { address, port, stop, said: () => `the end of ${log}:\n${endOf(log)}`, extensionSaid: () => extensionLogs(folder) };
+}
+
+function endOf(file, characters = 1500) {
+  return readFileSync(file, "utf8").slice(-characters);
+}
+
+/** The end of what heldby has written into its own logs, of which each window has one. */
+function extensionLogs(folder) {
+  const all = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
+  const logs = all.filter((name) => path.basename(name) === "heldby.log").map((name) => path.join(folder, name));
+  return logs.map((file) => `the end of ${file}:\n${endOf(file, 4000)}`).join("\n") || "heldby has no log";
 }

@@ -96,6 +96,8 @@ const tests = {
         assert.equal(dumps().length, number, "the command ends when the dump is there");
         await sleep(300);
       }
+      await Promise.all([1, 2].map(() => vscode.commands.executeCommand("heldby.takeSnapshot")));
+      assert.equal(dumps().length, 5, "one that is asked for during another comes after it");
       await until("there is a warning", () => warnings().length > 0);
       assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), editor, "the editor is the same");
       assert.equal(breakpoints(), marked, "the breakpoints are the same");
