@@ -48,7 +48,7 @@ workbenchTest("attached", prepare, async (workbench, { folder, program, say }) =
     // One that had begun may still come.
     await sleep(1000);
     const last = dumps(folder);
-    await sleep(4000);
+    await sleep(3000);
     assert.deepEqual(dumps(folder), last, "no snapshot is taken any more");
   } finally {
     program.kill();

@@ -45,7 +45,7 @@ test("inside the extension host", async (context) => {
     const stuck = new Promise((resolve) => setTimeout(resolve, STUCK_AFTER_MS, "stuck").unref());
     assert.equal(await Promise.race([ended, stuck]), 0);
   } catch (error) {
-    console.error(`FAILED: ${inspect(error)}\n${server.extensionSaid()}\n${server.said()}`);
+    console.error(`FAILED: ${inspect(error)}\n${server.heldbySaid()}\n${server.said()}`);
     mkdirSync(process.env.ARTEFACTS, { recursive: true });
     await page?.screenshot({ path: path.join(process.env.ARTEFACTS, `${name}-failed.png`) }).catch(() => {});
     throw error;

@@ -1,7 +1,7 @@
 // VS Code's server: the part of VS Code that has the extensions, the files and the debug sessions. The browser has the rest.
 
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -59,6 +59,7 @@ export async function startServer({ folder, settings = {}, trustAll = true, runs
   writeFileSync(path.join(user, "settings.json"), JSON.stringify(all, undefined, 2));
   const port = await freePort();
   const log = path.join(folder, "server.log");
+  const heldbyLog = path.join(folder, "heldby.log");
   const output = openSync(log, "w");
   const words = [process.env.VSCODE_SERVER, "--host", "127.0.0.1", "--port", String(port)];
   words.push("--without-connection-token", "--accept-server-license-terms", "--disable-telemetry");
@@ -71,7 +72,11 @@ export async function startServer({ folder, settings = {}, trustAll = true, runs
     words.push("--disable-workspace-trust");
   }
   // A process group of its own: the debug adapters and language servers end with it.
-  const server = spawn(process.execPath, words, { stdio: ["ignore", output, output], detached: true });
+  const server = spawn(process.execPath, words, {
+    stdio: ["ignore", output, output],
+    detached: true,
+    env: { ...process.env, HELDBY_LOG: heldbyLog },
+  });
   closeSync(output);
   let ended = false;
   const gone = new Promise((resolve) => server.once("exit", () => resolve((ended = true))));
@@ -97,16 +102,10 @@ export async function startServer({ folder, settings = {}, trustAll = true, runs
     }
     return answers(`${address}/version`);
   });
-  return { address, port, stop, said: () => `the end of ${log}:\n${endOf(log)}`, extensionSaid: () => extensionLogs(folder) };
+  const heldbySaid = () => (existsSync(heldbyLog) ? `the end of ${heldbyLog}:\n${endOf(heldbyLog, 4000)}` : "heldby's server has said nothing");
+  return { address, port, stop, said: () => `the end of ${log}:\n${endOf(log)}`, heldbySaid };
 }
 
 function endOf(file, characters = 1500) {
   return readFileSync(file, "utf8").slice(-characters);
-}
-
-/** The end of what heldby has written into its own logs, of which each window has one. */
-function extensionLogs(folder) {
-  const all = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
-  const logs = all.filter((name) => path.basename(name) === "heldby.log").map((name) => path.join(folder, name));
-  return logs.map((file) => `the end of ${file}:\n${endOf(file, 4000)}`).join("\n") || "heldby has no log";
 }

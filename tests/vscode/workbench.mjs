@@ -69,7 +69,7 @@ export function workbenchTest(name, prepare, body) {
 async function explain(error, workbench, server) {
   const seen = (await workbench?.notificationsSeen().catch(() => [])) ?? [];
   const shown = seen.map(({ severity, text }) => `  ${severity}: ${text}`).join("\n");
-  console.error(`FAILED: ${inspect(error)}\nnotifications so far:\n${shown || "  none"}\n${server.extensionSaid()}\n${server.said()}`);
+  console.error(`FAILED: ${inspect(error)}\nnotifications so far:\n${shown || "  none"}\n${server.heldbySaid()}\n${server.said()}`);
   if (workbench !== undefined) {
     await workbench.screenshot("failed").catch(() => {});
     // The program that is debugged would outlive its debugger.
