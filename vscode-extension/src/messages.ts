@@ -21,7 +21,8 @@ export function fail(message: string, choices: Choices = {}): void {
 /** Says what went wrong in something that nobody waits for. */
 export function failWith(error: unknown): void {
   if (!isCancellation(error)) {
-    fail(`heldby: ${messageOf(error)}`);
+    const message = messageOf(error);
+    fail(message.startsWith("heldby") ? message : `heldby: ${message}`);
   }
 }
 

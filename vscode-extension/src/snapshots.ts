@@ -115,6 +115,7 @@ export class Snapshots implements vscode.Disposable {
       }
       return captured;
     } catch (error) {
+      this.#isAskedFor = false;
       if (!isCancellation(error)) {
         fail(`${failed}${failed.endsWith("?") ? "" : ":"} ${messageOf(error)}`, showLog);
       }
