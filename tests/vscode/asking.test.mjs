@@ -48,23 +48,35 @@ workbenchTest(
     await watch(workbench, "[1, 2]");
     const made = workbench.page.locator(".debug-watch .monaco-list-row", { hasText: "[1, 2]" }).first();
     await workbench.chooseFromMenu(made, "Who Holds This?");
-    await until("a message says that nothing holds it", async () =>
-      (await workbench.notifications()).some((text) => text.includes("`[1, 2]` is held by nothing")),
-    );
+    await workbench.hasBeenTold(/Who holds “\[1, 2\]”\? `\[1, 2\]` is held by nothing/);
     await workbench.run("Notifications: Clear All Notifications");
 
     // The server is killed: said, and what was loaded is there again.
     await workbench.showDebugSidebar();
     const has = async (text) => (await workbench.rows("heldby")).some((row) => row.includes(text));
     await until("the view has the program", () => has("rounds.py"));
-    execFileSync("pkill", ["-KILL", "-f", `${process.env.VSCODE_EXTENSIONS}/.*heldby lsp`]);
-    await until("a message says that it was started again", async () =>
-      (await workbench.notifications()).some((text) => text.includes("ended unexpectedly and was started again")),
-    );
+    const first = await kill("SIGKILL");
+    await workbench.hasBeenTold(/ended unexpectedly and was started again/);
     await workbench.screenshot("killed");
     await workbench.notificationButton("ended unexpectedly", "Show Log").click();
     await workbench.page.locator(".output-view").first().waitFor();
     await until("the view has the program again", () => has("rounds.py"));
+
+    // It is killed again and again: not started any more, but when the user wants it.
+    let last = first;
+    for (const _ of [2, 3, 4]) {
+      last = await kill("SIGKILL", last);
+    }
+    await workbench.hasBeenTold(/ended unexpectedly several times/);
+    await until("the view has nothing any more", async () => !(await has("rounds.py")));
+    await workbench.notificationButton("several times", "Restart Server").click();
+    await until("the view has the program once more", () => has("rounds.py"));
+
+    // It hangs.
+    await kill("SIGSTOP", last);
+    await workbench.run("heldby: Restart Server");
+    await until("the view has the program in spite of it", () => has("rounds.py"));
+    await workbench.run("Notifications: Clear All Notifications");
     await workbench.stopDebugging();
 
     // A dump from elsewhere.
@@ -109,6 +121,16 @@ workbenchTest(
     assert.deepEqual(dumps(folder), []);
   },
 );
+
+/** Sends a signal to the server that has come after one that is known. */
+async function kill(signal, known) {
+  const pid = await until("the server runs", () => {
+    const pids = execFileSync("pgrep", ["-f", `^${process.env.VSCODE_EXTENSIONS}/.*heldby lsp$`], { encoding: "utf8" }).trim().split("\n");
+    return pids.map(Number).find((pid) => pid !== known);
+  });
+  process.kill(pid, signal);
+  return pid;
+}
 
 async function expectReferrer(workbench, text) {
   const named = async () => (await workbench.references().allInnerTexts()).some((row) => inOneLine(row).includes(text));

@@ -61,12 +61,20 @@ workbenchTest("a busy loop", prepare, async (workbench, { folder, report, say })
   assert.deepEqual(dumps(folder), taken);
   const others = readdirSync(path.join(folder, ".heldby")).filter((name) => !name.endsWith(".heldby"));
   assert.deepEqual(others, [".gitignore"], "no part of a dump is left");
+
+  // It ends in the middle of a snapshot.
+  process.kill(Number(pid), "SIGSTOP");
+  await workbench.run("heldby: Take Heap Snapshot");
+  await workbench.notificationButton("Heap snapshot", "Cancel").waitFor();
+  process.kill(Number(pid), "SIGKILL");
+  await told(workbench, /No heap snapshot of “Busy”: the program ended before/);
   await workbench.stopDebugging();
 });
 
-/** Waits for a message, and sends it away. */
+/** Waits for a message that was not there before, and sends it away. */
 async function told(workbench, text) {
-  await until(`a message says ${text}`, async () => (await workbench.notifications()).some((message) => text.test(message)));
+  await workbench.hasBeenTold(text, workbench.heard);
   await workbench.screenshot("message");
   await workbench.run("Notifications: Clear All Notifications");
+  workbench.heard = (await workbench.notificationsSeen()).length;
 }

@@ -6,7 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { freePort } from "./server.mjs";
-import { until } from "./waiting.mjs";
+import { answers, until } from "./waiting.mjs";
 import { writeLaunchConfigurations } from "./workspace.mjs";
 
 const run = promisify(execFile);
@@ -43,7 +43,7 @@ export class Gallery {
   }
 
   answers() {
-    return until("the gallery answers", async () => (await fetch(this.url)).ok, { every: 300 });
+    return until("the gallery answers", () => answers(this.url), { every: 300 });
   }
 
   /** As a browser would. */

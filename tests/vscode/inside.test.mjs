@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { inspect } from "node:util";
 
 import { startServer } from "./server.mjs";
 import { freshFolder, openBrowser } from "./workbench.mjs";
@@ -22,8 +23,10 @@ test("inside the extension host", async (context) => {
   const launch = { name: "Worker", request: "launch", program: "${workspaceFolder}/worker.py" };
   const folder = createWorkspace(path.join(home, "project"), ["worker.py"], [launch]);
   const server = await startServer({ folder: path.join(home, "vscode"), runsTests: true });
-  const { browser, page } = await openBrowser();
+  let browser;
+  let page;
   try {
+    ({ browser, page } = await openBrowser());
     let ends;
     const ended = new Promise((resolve) => (ends = resolve));
     await page.exposeFunction("codeAutomationExit", ends);
@@ -42,12 +45,12 @@ test("inside the extension host", async (context) => {
     const stuck = new Promise((resolve) => setTimeout(resolve, STUCK_AFTER_MS, "stuck").unref());
     assert.equal(await Promise.race([ended, stuck]), 0);
   } catch (error) {
+    console.error(`FAILED: ${inspect(error)}\n${server.heldbySaid()}\n${server.said()}`);
     mkdirSync(process.env.ARTEFACTS, { recursive: true });
-    await page.screenshot({ path: path.join(process.env.ARTEFACTS, `${name}-failed.png`) });
-    context.diagnostic(server.said());
+    await page?.screenshot({ path: path.join(process.env.ARTEFACTS, `${name}-failed.png`) }).catch(() => {});
     throw error;
   } finally {
-    await browser.close();
+    await browser?.close();
     await server.stop();
   }
 });

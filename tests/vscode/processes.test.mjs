@@ -4,11 +4,8 @@ import assert from "node:assert/strict";
 import path from "node:path";
 
 import { expectWarning, takeSnapshot } from "./snapshot.mjs";
-import { until } from "./waiting.mjs";
 import { workbenchTest } from "./workbench.mjs";
 import { createWorkspace, lineWith } from "./workspace.mjs";
-
-const CHILD = /Subprocess/;
 
 /** Each process with the line that it leaks at. */
 const LEAKS = [
@@ -26,10 +23,7 @@ workbenchTest("two processes", prepare, async (workbench, { folder }) => {
   await workbench.showDebugSidebar();
   await workbench.console();
   await workbench.startDebugging("Parent");
-  const sessions = workbench.page.locator(".debug-call-stack .monaco-list-row");
-  await until("the process that was started has a session", async () =>
-    (await sessions.allInnerTexts()).some((row) => CHILD.test(row)),
-  );
+  await workbench.waitForProcesses(2);
   await workbench.countStops();
   for (const number of [1, 2, 3]) {
     const { added } = await takeSnapshot(workbench, "toolbar", 2);

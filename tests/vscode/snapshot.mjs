@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 
 import { dumps } from "./workspace.mjs";
-import { until } from "./waiting.mjs";
+import { Hopeless, until } from "./waiting.mjs";
 
 export const TITLE = "Take Heap Snapshot";
 
@@ -22,7 +22,7 @@ const WAYS = {
  * @returns the new dumps, and the milliseconds from the click to its end
  */
 export async function takeSnapshot(workbench, way = "palette", processes = 1) {
-  const before = await seen(workbench);
+  const before = await seen(workbench, RESTS);
   const stopsBefore = await workbench.stops();
   const taken = await timeSnapshot(workbench, way, processes);
   assert.deepEqual(await seen(workbench), before, `a snapshot by the ${way} changes nothing of what is seen`);
@@ -34,22 +34,34 @@ export async function takeSnapshot(workbench, way = "palette", processes = 1) {
 export async function timeSnapshot(workbench, way, processes = 1) {
   const before = new Set(dumps(workbench.folder));
   const fresh = () => dumps(workbench.folder).filter((dump) => !before.has(dump));
+  const told = (await workbench.notificationsSeen()).length;
   const began = Date.now();
   await WAYS[way](workbench);
-  await until("there is a new dump of each process", () => fresh().length >= processes);
-  await until("the snapshot is done", async () => !(await workbench.notifications()).some((text) => text.includes("Heap snapshot:")));
+  // The file can be there before the page shows that it is being made.
+  await until("there is a new dump of each process, and the snapshot is done", async () => {
+    const messages = (await workbench.notificationsSeen(told)).map(({ text }) => text);
+    const trouble = messages.find((text) => text.includes("No heap snapshot"));
+    if (trouble !== undefined) {
+      throw new Hopeless(trouble);
+    }
+    const isShown = (await workbench.notifications()).some((text) => text.includes("Heap snapshot"));
+    return messages.some((text) => text.includes("Heap snapshot")) && !isShown && fresh().length >= processes;
+  });
   return { added: fresh(), milliseconds: Date.now() - began };
 }
 
-/** What a snapshot must leave as it is. The console is read when the program has come to rest. */
-async function seen(workbench) {
+/** What the program has printed is in the console when so many looks have found the same there. */
+const RESTS = 3;
+
+/** What a snapshot must leave as it is. */
+async function seen(workbench, rests = 1) {
   let console;
   await until("the console has come to rest", async () => {
     const rows = JSON.stringify(await workbench.console());
-    const rests = rows === console;
+    const isSame = rows === console;
     console = rows;
-    return rests;
-  }, { every: 400 });
+    return isSame;
+  }, { every: 300, rests });
   return {
     console,
     file: await workbench.activeFile(),
@@ -66,7 +78,7 @@ export async function expectWarning(workbench, line) {
   await squiggles.first().waitFor({ state: "attached" });
   await until("the warning is on its line", async () => {
     assert.equal(await workbench.lineOf(squiggles.first()), line);
+    assert.equal(await squiggles.count(), 1, "one warning");
     return true;
   });
-  assert.equal(await squiggles.count(), 1, "one warning");
 }

@@ -2,12 +2,13 @@
 // snapshot.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
+import { timeSnapshot } from "./snapshot.mjs";
 import { until } from "./waiting.mjs";
 import { workbenchTest } from "./workbench.mjs";
-import { createWorkspace, dumps } from "./workspace.mjs";
+import { createWorkspace, dumps, writeSettings } from "./workspace.mjs";
 
 function prepare(home) {
   const folder = createWorkspace(path.join(home, "project"), ["worker.py"], [
@@ -25,19 +26,31 @@ workbenchTest("nothing before it is needed", prepare, async (workbench, { folder
   await workbench.run("heldby: Take Heap Snapshot");
   await told(workbench, /No Python program is being debugged/, say);
 
-  await workbench.startDebugging("Script");
+  // A server that is not there: said, once, until it is.
+  writeSettings(folder, { "heldby.path": path.join(folder, "nowhere") });
+  await workbench.startDebugging("Script", { isPython: false });
   await workbench.run("heldby: Take Heap Snapshot");
   await told(workbench, /debug session of type (pwa-)?node/, say);
-  await workbench.stopDebugging();
-
+  const before = (await workbench.notificationsSeen()).length;
   await workbench.startDebugging("Worker");
+  await told(workbench, /language server does not start: .*heldby\.path/, say);
   const milliseconds = await until("the extension is active", () => workbench.activation());
   say(`activation took ${milliseconds} ms`);
-  await workbench.statusBarItem("Heap Snapshot").waitFor();
+  const seen = await workbench.notificationsSeen(before);
+  assert.equal(seen.filter(({ severity }) => severity !== "info").length, 1, `said once: ${JSON.stringify(seen)}`);
+  writeSettings(folder, {});
+
+  // A program of another language has the focus: the one of Python is meant.
+  await workbench.showDebugSidebar();
+  await workbench.page.locator(".debug-call-stack .monaco-list-row", { hasText: "Script" }).first().click();
+  await timeSnapshot(workbench, "palette");
+  const taken = dumps(folder);
+  assert.equal(taken.length, 1);
   await workbench.stopDebugging();
   await workbench.statusBarItem("Heap Snapshot").waitFor({ state: "hidden" });
-  assert.deepEqual(dumps(folder), []);
-  await workbench.showDebugSidebar();
+  for (const dump of taken) {
+    rmSync(dump);
+  }
   const view = await workbench.pane("heldby");
   await view.locator(".welcome-view", { hasText: "Start debugging a Python program" }).waitFor();
   await workbench.screenshot("welcome");
@@ -45,7 +58,7 @@ workbenchTest("nothing before it is needed", prepare, async (workbench, { folder
 
 /** Waits for a message, and sends it away. */
 async function told(workbench, text, say) {
-  await until(`a message says ${text}`, async () => (await workbench.notifications()).some((message) => text.test(message)));
+  await workbench.hasBeenTold(text);
   say(`said: ${(await workbench.notifications()).join(" | ")}`);
   await workbench.screenshot("message");
   await workbench.run("Notifications: Clear All Notifications");

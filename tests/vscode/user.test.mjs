@@ -42,7 +42,15 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await workbench.screenshot("hover");
   await workbench.moveMouseAway();
   await until("the view names the holder", async () => (await workbench.rows("heldby")).some((row) => row.includes("_active")));
+  await workbench.run("heldby: Sort Findings by Growth");
+  const view = await workbench.pane("heldby");
+  await view.locator(".pane-header", { hasText: "by growth" }).waitFor();
   await workbench.screenshot("view");
+  // As it is read aloud.
+  const finding = view.locator('.monaco-list-row[aria-label^="warning, "]', { hasText: "_active" }).first();
+  await workbench.openFile(CALLER);
+  await finding.click();
+  await until("the cursor is on the store", async () => (await workbench.cursor()).line === store.line);
 
   await workbench.goToLine(store.line, 12);
   await workbench.run("heldby: Peek Holders and Stores");
@@ -79,6 +87,7 @@ workbenchTest("a leak is found and mended", prepare, async (workbench, { gallery
   await until("there is no warning any more", async () => (await workbench.squiggles().count()) === 0);
   await workbench.screenshot("mended");
   await workbench.stopDebugging();
+  assert.deepEqual(await workbench.troubles(), [], "no message warned of anything");
 });
 
 async function snapshotsUnderLoad(workbench, gallery, ways, say) {
@@ -106,7 +115,7 @@ async function whoHolds(workbench, gallery, folder) {
       return true;
     }
     // The entry of the dictionary stands first; the dictionary's name stands below it.
-    await workbench.references().filter({ hasText: "UUID" }).locator(".monaco-tl-twistie").first().click({ timeout: 1000 });
+    await workbench.references().filter({ hasText: "UUID" }).locator(".monaco-tl-twistie").first().click({ timeout: 2500 });
     return false;
   }, { every: 1000 });
   await workbench.screenshot("who-holds");

@@ -4,9 +4,10 @@ import { mkdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { test } from "node:test";
+import { inspect } from "node:util";
 
 import { startServer } from "./server.mjs";
-import { until } from "./waiting.mjs";
+import { STUCK_AFTER_MS, until } from "./waiting.mjs";
 
 const { chromium } = createRequire(path.join(process.env.NODE_MODULES, "driver.cjs"))("playwright-core");
 
@@ -30,7 +31,8 @@ export async function openBrowser() {
     args: ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
   });
   const page = await (await browser.newContext({ viewport: WINDOW })).newPage();
-  page.setDefaultTimeout(45_000);
+  page.setDefaultTimeout(STUCK_AFTER_MS);
+  await page.addInitScript(keepNotifications);
   return { browser, page };
 }
 
@@ -45,25 +47,53 @@ export function workbenchTest(name, prepare, body) {
     const home = freshFolder(slug);
     const { folder, settings, trustAll, ...more } = await prepare(home);
     const server = await startServer({ folder: path.join(home, "vscode"), settings, trustAll });
-    const { browser, page } = await openBrowser();
-    const workbench = new Workbench(page, slug, folder);
+    let browser;
+    let workbench;
     try {
+      const opened = await openBrowser();
+      browser = opened.browser;
+      workbench = new Workbench(opened.page, slug, folder);
       await workbench.open(server.address);
       await body(workbench, { folder, home, say: (line) => context.diagnostic(line), ...more });
     } catch (error) {
-      await workbench.screenshot("failed").catch(() => {});
-      const shown = await workbench.notifications().catch(() => []);
-      // The program that is debugged would outlive its debugger.
-      await page.keyboard.press("Shift+F5").catch(() => {});
-      await page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: ATTEMPT_MS }).catch(() => {});
-      context.diagnostic(`notifications: ${shown.join(" | ") || "none"}`);
-      context.diagnostic(server.said());
+      await explain(error, workbench, server);
       throw error;
     } finally {
-      await browser.close();
+      await browser?.close();
       await server.stop();
     }
   });
+}
+
+/** What is known of a failure, at once and the most telling first: the report of all tests comes later. */
+async function explain(error, workbench, server) {
+  const seen = (await workbench?.notificationsSeen().catch(() => [])) ?? [];
+  const shown = seen.map(({ severity, text }) => `  ${severity}: ${text}`).join("\n");
+  console.error(`FAILED: ${inspect(error)}\nnotifications so far:\n${shown || "  none"}\n${server.heldbySaid()}\n${server.said()}`);
+  if (workbench !== undefined) {
+    await workbench.screenshot("failed").catch(() => {});
+    // The program that is debugged would outlive its debugger.
+    await workbench.page.keyboard.press("Shift+F5").catch(() => {});
+    await workbench.page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: ATTEMPT_MS }).catch(() => {});
+  }
+}
+
+/** In the page, from its start: keeps each message that is shown, with its severity. */
+function keepNotifications() {
+  window.notificationsKept = [];
+  const texts = new WeakMap();
+  const look = () => {
+    for (const item of document.querySelectorAll(".notifications-toasts .notification-list-item")) {
+      const text = item.innerText.replaceAll(/\s+/g, " ").trim();
+      if (text !== "" && texts.get(item) !== text) {
+        texts.set(item, text);
+        const icon = item.querySelector(".notification-list-item-icon")?.className ?? "";
+        const [, severity = "info"] = /codicon-(error|warning)/.exec(icon) ?? [];
+        window.notificationsKept.push({ severity, text });
+      }
+    }
+  };
+  new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true });
 }
 
 export class Workbench {
@@ -112,19 +142,25 @@ export class Workbench {
     });
     // The list is filled again when those who are asked have answered: a choice that was made before is lost.
     const chosen = this.page.locator(".quick-input-list .monaco-list-row.focused", { hasText: name });
-    let rest = 0;
     await until(`“${name}” is the choice`, async () => {
       if (await appears(chosen, 500)) {
-        rest += 1;
-        return rest > 3;
+        return true;
       }
-      rest = 0;
       await this.page.keyboard.press("ArrowDown");
       return false;
+    }, { rests: 3 });
+    await this.#enter(chosen, row);
+  }
+
+  /** Presses Enter until what was chosen is gone. Not until the box is: what was chosen may ask something else in it. */
+  async #enter(chosen, shown) {
+    await until("the choice is taken", async () => {
+      // An Enter that was heard late has taken it already.
+      if (await chosen.first().isVisible()) {
+        await this.page.keyboard.press("Enter");
+      }
+      return disappears(shown, 4 * ATTEMPT_MS);
     });
-    await this.page.keyboard.press("Enter");
-    // Not the box: what was chosen may ask something else in it.
-    await row.waitFor({ state: "hidden" });
   }
 
   /** A command, by its title in the palette. */
@@ -177,7 +213,7 @@ export class Workbench {
 
   async cursor() {
     const text = await this.page.locator("#status\\.editor\\.selection").innerText();
-    const [, line, column] = /(\d+)\D+(\d+)/.exec(text);
+    const [, line, column] = /(\d+)\D+(\d+)/.exec(text) ?? [];
     return { line: Number(line), column: Number(column) };
   }
 
@@ -193,6 +229,9 @@ export class Workbench {
   async lineOf(decoration) {
     const top = (box) => Math.round(box.y);
     const wanted = await decoration.boundingBox();
+    if (wanted === null) {
+      return undefined;
+    }
     for (const number of await this.page.locator(".editor-instance .line-numbers").all()) {
       const box = await number.boundingBox();
       if (box !== null && top(box) <= top(wanted) + 2 && top(wanted) < top(box) + box.height - 2) {
@@ -206,7 +245,11 @@ export class Workbench {
   async hover(target, text) {
     const hover = this.page.locator(".monaco-hover:visible", { hasText: text }).first();
     await until(`the hover says “${text}”`, async () => {
-      const { x, y, width, height } = await target.boundingBox();
+      const box = await target.boundingBox();
+      if (box === null) {
+        return false;
+      }
+      const { x, y, width, height } = box;
       await this.page.mouse.move(x + width / 2, y + height + 200);
       await this.page.mouse.move(x + width / 2, y + height / 2, { steps: 4 });
       return appears(hover, ATTEMPT_MS);
@@ -248,8 +291,7 @@ export class Workbench {
       await this.page.keyboard.press("ArrowDown");
       return false;
     });
-    await this.page.keyboard.press("Enter");
-    await this.page.locator(".action-widget").first().waitFor({ state: "hidden" });
+    await this.#enter(chosen, this.page.locator(".action-widget"));
   }
 
   /** What the editor shows inside itself, in the place of a jump to another file. */
@@ -259,19 +301,25 @@ export class Workbench {
 
   // Debugging
 
-  async startDebugging(configuration) {
-    const toolbar = this.page.locator(".debug-toolbar");
-    await until(`“${configuration}” is debugged`, async () => {
-      await this.quickly("Control+P", `debug ${configuration}`, configuration);
-      return appears(toolbar, 10 * ATTEMPT_MS);
-    });
+  /** Starts a launch configuration, once, and waits until it is debugged; a Python program, until snapshots are offered. */
+  async startDebugging(configuration, { isPython = true } = {}) {
+    await this.quickly("Control+P", `debug ${configuration}`, configuration);
+    await this.page.locator(".debug-toolbar").waitFor();
+    if (isPython) {
+      await this.statusBarItem("Heap Snapshot").waitFor();
+    }
+  }
+
+  /** Waits until the extension knows so many processes: the item in the status bar says so to whoever hears it. */
+  async waitForProcesses(count) {
+    await this.page.locator(`.statusbar-item [aria-label*="${count} processes"], .statusbar-item[aria-label*="${count} processes"]`).first().waitFor();
   }
 
   async stopDebugging() {
     const toolbar = this.page.locator(".debug-toolbar");
     await until("debugging has ended", async () => {
       await this.page.keyboard.press("Shift+F5");
-      return toolbar.waitFor({ state: "hidden", timeout: ATTEMPT_MS }).then(() => true, () => false);
+      return disappears(toolbar, ATTEMPT_MS);
     });
   }
 
@@ -398,17 +446,19 @@ export class Workbench {
     // A menu lies in a shadow tree, which locators look into by themselves.
     const item = this.page.locator(".monaco-menu .action-label", { hasText: title }).first();
     await until(`the menu offers “${title}”`, async () => {
-      await target.click({ button: "right" });
+      await target.click({ button: "right", timeout: ATTEMPT_MS });
       if (await appears(item, ATTEMPT_MS)) {
         return true;
       }
       await this.page.keyboard.press("Escape");
       return false;
     });
-    // A menu that has only just opened takes no click.
+    // A menu that has only just opened takes no click; one that has gone has taken it.
     await until(`“${title}” is chosen`, async () => {
-      await item.click({ timeout: ATTEMPT_MS });
-      return item.waitFor({ state: "hidden", timeout: ATTEMPT_MS / 4 }).then(() => true, () => false);
+      if (await item.isVisible()) {
+        await item.click({ timeout: ATTEMPT_MS }).catch(() => {});
+      }
+      return disappears(item, ATTEMPT_MS / 4);
     });
   }
 
@@ -419,23 +469,20 @@ export class Workbench {
 
   // Messages
 
-  /** From now on keeps what is shown. */
-  async collectNotifications() {
-    await this.page.evaluate(() => {
-      window.notificationsSeen = new Set();
-      const look = () => {
-        for (const item of document.querySelectorAll(".notifications-toasts .notification-list-item")) {
-          window.notificationsSeen.add(item.innerText);
-        }
-      };
-      look();
-      new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
-    });
+  /** All messages that were shown, each with its severity, from the `first` on. */
+  async notificationsSeen(first = 0) {
+    return (await this.page.evaluate(() => window.notificationsKept)).slice(first);
   }
 
-  /** What was shown since it is kept. */
-  async notificationsSeen() {
-    return (await this.page.evaluate(() => [...window.notificationsSeen])).map(inOneLine);
+  /** Those that were warnings or errors. */
+  async troubles() {
+    const seen = await this.notificationsSeen();
+    return seen.filter(({ severity }) => severity !== "info").map(({ text }) => text);
+  }
+
+  /** Waits until a message has been shown since there were `first`. */
+  async hasBeenTold(text, first = 0) {
+    await until(`a message says ${text}`, async () => (await this.notificationsSeen(first)).some((message) => text.test(message.text)));
   }
 
   /** A button of a message. */
@@ -452,6 +499,10 @@ export class Workbench {
 
 export function inOneLine(text) {
   return text.replaceAll(/\s+/g, " ").trim();
+}
+
+function disappears(locator, timeout) {
+  return locator.first().waitFor({ state: "hidden", timeout }).then(() => true, () => false);
 }
 
 function appears(locator, timeout) {

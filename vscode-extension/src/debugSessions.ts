@@ -1,12 +1,17 @@
 // The debug sessions of Python programs: which there are, and evaluation in them on the server's behalf.
 import * as vscode from "vscode";
-import type { LanguageClient } from "vscode-languageclient/node";
+import { messageOf } from "./messages";
 import type { DebugSessionParams, EvaluateParams, Evaluated, PathMapping } from "./protocol";
 
 const TYPES: ReadonlySet<string> = new Set(["debugpy", "python"]);
 
+/** The end of a connection is heard of before the end of its session, by less than this. */
+const NEWS_WITHIN_MILLISECONDS = 500;
+
 export class DebugSessions implements vscode.Disposable {
   readonly #sessions = new Map<string, vscode.DebugSession>();
+  /** Those whose program has ended, as long as VS Code has them still. */
+  readonly #gone = new Set<string>();
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #stopped = new vscode.EventEmitter<vscode.DebugSession>();
   readonly #disposables: { dispose(): unknown }[] = [this.#changed, this.#stopped];
@@ -17,33 +22,24 @@ export class DebugSessions implements vscode.Disposable {
   readonly onDidStop = this.#stopped.event;
 
   constructor() {
-    // One that began before the extension was activated.
-    const active = vscode.debug.activeDebugSession;
-    if (active !== undefined) {
-      this.#add(active);
-    }
+    this.#addWithParents(vscode.debug.activeDebugSession);
     this.#disposables.push(
       vscode.debug.onDidStartDebugSession((session) => {
         this.#add(session);
       }),
+      // Of those that began before the extension was activated nothing is told but which is the active one.
+      vscode.debug.onDidChangeActiveDebugSession((session) => {
+        this.#addWithParents(session);
+      }),
       vscode.debug.onDidTerminateDebugSession((session) => {
-        if (this.#sessions.delete(session.id)) {
-          this.#changed.fire();
-        }
+        this.#remove(session);
+        this.#gone.delete(session.id);
       }),
     );
     for (const type of TYPES) {
       this.#disposables.push(
         vscode.debug.registerDebugAdapterTrackerFactory(type, {
-          createDebugAdapterTracker: (session) => ({
-            onDidSendMessage: (message: { type?: string; event?: string }) => {
-              if (message.type === "event" && message.event === "stopped") {
-                // A program can stop before VS Code says that its session began.
-                this.#add(session);
-                this.#stopped.fire(session);
-              }
-            },
-          }),
+          createDebugAdapterTracker: (session) => this.#tracker(session),
         }),
       );
     }
@@ -59,12 +55,18 @@ export class DebugSessions implements vscode.Disposable {
     return [...this.#sessions.values()];
   }
 
-  /** The sessions of the program that the debug toolbar is about, parents first: it may be of several processes. */
+  /** The session that the debug toolbar is about, if it is a Python program's. */
+  get active(): vscode.DebugSession | undefined {
+    const active = vscode.debug.activeDebugSession;
+    return active === undefined ? undefined : this.#sessions.get(active.id);
+  }
+
+  /** The sessions of the program that the debug toolbar is about: it may be of several processes. All, if that is no Python program. */
   get ofActiveProgram(): readonly vscode.DebugSession[] {
     const active = vscode.debug.activeDebugSession;
     const root = active === undefined ? undefined : rootOf(active);
     const related = this.all.filter((session) => rootOf(session).id === root?.id);
-    return related.length > 0 || active !== undefined ? related : this.all;
+    return related.length > 0 ? related : this.all;
   }
 
   has(session: vscode.DebugSession): boolean {
@@ -82,19 +84,78 @@ export class DebugSessions implements vscode.Disposable {
       const answer = (await session.customRequest("evaluate", request)) as { result?: string } | undefined;
       return { result: answer?.result ?? "" };
     } catch (error) {
-      if (!this.#sessions.has(id)) {
-        return { gone: true };
-      }
-      return { error: error instanceof Error ? error.message : String(error) };
+      return (await this.#ends(id)) ? { gone: true } : { error: messageOf(error) };
+    }
+  }
+
+  /** Whether a session is no more, or a moment later. */
+  async #ends(id: string): Promise<boolean> {
+    if (this.#sessions.has(id)) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          clearTimeout(timer);
+          listening.dispose();
+          resolve();
+        };
+        const timer = setTimeout(done, NEWS_WITHIN_MILLISECONDS);
+        const listening = this.onDidChange(() => {
+          if (!this.#sessions.has(id)) {
+            done();
+          }
+        });
+      });
+    }
+    return !this.#sessions.has(id);
+  }
+
+  #tracker(session: vscode.DebugSession): vscode.DebugAdapterTracker {
+    // A session that is started again is the same one, with another adapter.
+    this.#gone.delete(session.id);
+    const goes = (): void => {
+      this.#gone.add(session.id);
+      this.#remove(session);
+    };
+    return {
+      onDidSendMessage: (message: { type?: string; event?: string }) => {
+        if (message.type !== "event") {
+          return;
+        }
+        if (message.event === "stopped") {
+          // A program can stop before VS Code says that its session began.
+          this.#add(session);
+          this.#stopped.fire(session);
+        } else if (message.event === "exited" || message.event === "terminated") {
+          goes();
+        }
+      },
+      onWillStopSession: goes,
+      onExit: goes,
+    };
+  }
+
+  #addWithParents(session: vscode.DebugSession | undefined): void {
+    for (let each = session; each !== undefined; each = each.parentSession) {
+      this.#add(each);
     }
   }
 
   #add(session: vscode.DebugSession): void {
-    if (TYPES.has(session.type) && !this.#sessions.has(session.id)) {
+    if (isOfPython(session) && !this.#sessions.has(session.id) && !this.#gone.has(session.id)) {
       this.#sessions.set(session.id, session);
       this.#changed.fire();
     }
   }
+
+  #remove(session: vscode.DebugSession): void {
+    if (this.#sessions.delete(session.id)) {
+      this.#changed.fire();
+    }
+  }
+}
+
+/** Whether it is one of those that snapshots can be taken of. */
+export function isOfPython(session: vscode.DebugSession): boolean {
+  return TYPES.has(session.type);
 }
 
 function rootOf(session: vscode.DebugSession): vscode.DebugSession {
@@ -102,11 +163,11 @@ function rootOf(session: vscode.DebugSession): vscode.DebugSession {
 }
 
 /** A session as the server knows it. */
-export function describedFor(client: LanguageClient, session: vscode.DebugSession): DebugSessionParams {
+export function described(session: vscode.DebugSession): DebugSessionParams {
   return {
     id: session.id,
     name: session.name,
-    folder: session.workspaceFolder === undefined ? null : client.code2ProtocolConverter.asUri(session.workspaceFolder.uri),
+    folder: session.workspaceFolder?.uri.toString() ?? null,
     pathMappings: pathMappings(session),
   };
 }

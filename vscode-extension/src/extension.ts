@@ -1,12 +1,13 @@
 // What the extension is made of. It shows what the language server says and does what the server asks; it knows nothing of Python.
 import * as vscode from "vscode";
-import type { LanguageClient } from "vscode-languageclient/node";
+import type { Client } from "./client";
 import { DebugSessions } from "./debugSessions";
 import { FindingsView } from "./findingsView";
-import { EvaluateRequest, ShownNotification, type Held } from "./protocol";
+import { failWith } from "./messages";
+import { EvaluateRequest, ShownNotification, type EvaluateParams, type Held } from "./protocol";
 import { Documents, ReferrersTree } from "./referrersTree";
 import { Observing } from "./observing";
-import { messageOf, Snapshots } from "./snapshots";
+import { Snapshots } from "./snapshots";
 import { Server } from "./server";
 import { WhoHolds } from "./whoHolds";
 
@@ -14,14 +15,14 @@ let server: Server | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   const sessions = new DebugSessions();
-  const prepare = (client: LanguageClient): void => {
-    client.onRequest(EvaluateRequest, (params) => sessions.evaluate(params));
-    client.onNotification(ShownNotification, () => void view.refresh());
+  const prepare = (client: Client): void => {
+    client.onRequest(EvaluateRequest.method, (params: EvaluateParams) => sessions.evaluate(params));
+    client.onNotification(ShownNotification, () => view.refresh());
   };
   const started = new Server(context.extensionUri, prepare);
   server = started;
   const referrers = new ReferrersTree(started);
-  const view = new FindingsView(started, referrers);
+  const view = new FindingsView(started, referrers, context.workspaceState);
   const snapshots = new Snapshots(started, sessions);
   const observing = new Observing(started, sessions);
   const whoHolds = new WhoHolds(started, sessions, snapshots, referrers);
@@ -60,7 +61,7 @@ export function activate(context: vscode.ExtensionContext): void {
     // The server is there before the first snapshot is wanted.
     sessions.onDidChange(() => {
       if (sessions.all.length > 0) {
-        start(started);
+        started.wake();
       }
     }),
   );
@@ -77,19 +78,8 @@ async function startIfThereAreDumps(started: Server, sessions: DebugSessions): P
   const looks = folders.map((folder) => vscode.workspace.fs.stat(vscode.Uri.joinPath(folder.uri, ".heldby")));
   const found = await Promise.allSettled(looks);
   if (sessions.all.length > 0 || found.some((look) => look.status === "fulfilled")) {
-    start(started);
+    started.wake();
   }
-}
-
-function start(started: Server): void {
-  started.client().catch((error: unknown) => {
-    const message = `heldby's language server does not start: ${messageOf(error)}. The setting heldby.path names the program to run.`;
-    void vscode.window.showErrorMessage(message, "Open Settings").then((choice) => {
-      if (choice === "Open Settings") {
-        void vscode.commands.executeCommand("workbench.action.openSettings", "heldby.path");
-      }
-    });
-  });
 }
 
 /** Says what went wrong in a command. */
@@ -98,7 +88,7 @@ function told(run: (argument?: unknown) => unknown): (argument?: unknown) => Pro
     try {
       await run(argument);
     } catch (error) {
-      await vscode.window.showErrorMessage(`heldby: ${messageOf(error)}`);
+      failWith(error);
     }
   };
 }

@@ -1,10 +1,10 @@
 // The view "heldby" in the debug sidebar: processes with their dumps, and the findings of the one that is shown.
 import * as vscode from "vscode";
-import { ExecuteCommandRequest, type Location } from "vscode-languageclient/node";
-import { FindingsRequest, type Dump, type Finding, type Findings, type Held, type Series, type Sort } from "./protocol";
+import { inform, messageOf } from "./messages";
+import { placeOf } from "./places";
+import { CommandRequest, FindingsRequest, type Dump, type Finding, type Findings, type Held, type Series, type Sort } from "./protocol";
 import type { ReferrersTree } from "./referrersTree";
 import type { Server } from "./server";
-import { messageOf } from "./snapshots";
 
 type Row =
   | { readonly kind: "findings"; readonly title: string; readonly rows: readonly Finding[]; readonly isOpen: boolean }
@@ -21,23 +21,39 @@ const STANDINGS: Readonly<Record<Finding["standing"], string>> = {
   before: "seen in the session before",
 };
 
+/** Where the order of the findings is kept. */
+const SORT = "heldby.sort";
+/** What the view says of it; nothing of the usual one. */
+const SORTS: Readonly<Record<Sort, string>> = { rank: "", growth: "by growth", retained: "by retained size" };
+
 export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Disposable {
   readonly #server: Server;
   readonly #referrers: ReferrersTree;
   readonly #changed = new vscode.EventEmitter<void>();
   readonly #view: vscode.TreeView<Row>;
   #shown: Findings | undefined;
-  #sort: Sort = "rank";
+  readonly #kept: vscode.Memento;
+  readonly #listening: vscode.Disposable;
+  #sort: Sort;
+  /** How often it was asked: only what the last one brought is shown. */
+  #asked = 0;
 
   readonly onDidChangeTreeData = this.#changed.event;
 
-  constructor(server: Server, referrers: ReferrersTree) {
+  /** `kept` keeps the order of the findings. */
+  constructor(server: Server, referrers: ReferrersTree, kept: vscode.Memento) {
     this.#server = server;
     this.#referrers = referrers;
+    this.#kept = kept;
+    const sort = kept.get<string>(SORT);
+    this.#sort = sort === "growth" || sort === "retained" ? sort : "rank";
     this.#view = vscode.window.createTreeView("heldby.findings", { treeDataProvider: this, showCollapseAll: true });
+    this.#view.description = SORTS[this.#sort];
+    this.#listening = server.onDidChange(() => this.refresh());
   }
 
   dispose(): void {
+    this.#listening.dispose();
     this.#view.dispose();
     this.#changed.dispose();
   }
@@ -47,11 +63,25 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
     return this.#shown;
   }
 
-  /** Asks the server what is known now. */
+  /** Asks the server what is known now. Nothing is, when it does not run. */
   async refresh(): Promise<void> {
-    const client = this.#server.running;
-    this.#shown = client === undefined ? undefined : await client.sendRequest(FindingsRequest, { sort: this.#sort });
-    const warnings = this.#shown?.findings.filter((finding) => finding.severity === "warning").length ?? 0;
+    this.#asked += 1;
+    const asked = this.#asked;
+    let shown: Findings | undefined;
+    try {
+      shown = this.#server.isRunning ? await this.#server.ask(FindingsRequest, { sort: this.#sort }) : undefined;
+    } catch (error) {
+      // That it has ended is told elsewhere.
+      this.#server.log.warn(`the view was not told what is found: ${messageOf(error)}`);
+    }
+    if (asked === this.#asked) {
+      this.#show(shown);
+    }
+  }
+
+  #show(shown: Findings | undefined): void {
+    this.#shown = shown;
+    const warnings = shown?.findings.filter((finding) => finding.severity === "warning").length ?? 0;
     const badge = { value: warnings, tooltip: `${warnings} ${warnings === 1 ? "holder grows" : "holders grow"}` };
     this.#view.badge = warnings === 0 ? undefined : badge;
     // The declaration knows no way to take a message back; the editor takes `undefined` for it, and an empty text too.
@@ -61,6 +91,8 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
 
   async sortBy(sort: Sort): Promise<void> {
     this.#sort = sort;
+    this.#view.description = SORTS[sort];
+    await this.#kept.update(SORT, sort);
     await this.refresh();
   }
 
@@ -130,12 +162,17 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
   /** Opens the line that creates the references of a finding, else where its holder is defined. */
   async reveal(row: unknown): Promise<void> {
     const finding = findingOf(row);
-    const places = [...(finding?.stores ?? []).map((store) => store.location), finding?.holder.definition];
-    await this.#open(places.find((place) => place !== null && place !== undefined));
+    if (finding !== undefined) {
+      const hasStore = finding.stores.some((store) => store.location !== null);
+      await this.#run(hasStore ? "heldby.goToStore" : "heldby.goToHolder", { finding: finding.id });
+    }
   }
 
   async goToHolder(row: unknown): Promise<void> {
-    await this.#open(findingOf(row)?.holder.definition);
+    const finding = findingOf(row);
+    if (finding !== undefined) {
+      await this.#run("heldby.goToHolder", { finding: finding.id });
+    }
   }
 
   async showReferrers(row: unknown): Promise<void> {
@@ -190,7 +227,6 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
   /** Shows the holders and stores of the finding at the cursor beside it. */
   async peek(): Promise<void> {
     const editor = vscode.window.activeTextEditor;
-    const client = await this.#server.client();
     if (editor === undefined) {
       return;
     }
@@ -198,12 +234,12 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
     const places = (finding: Finding): vscode.Location[] =>
       [...finding.stores.map((store) => store.location), ...finding.holders.map((holder) => holder.definition)]
         .filter((location) => location !== null)
-        .map((location) => client.protocol2CodeConverter.asLocation(location));
+        .map(placeOf);
     const isHere = (place: vscode.Location): boolean =>
       place.uri.toString() === editor.document.uri.toString() && place.range.contains(position);
     const finding = this.#shown?.findings.find((candidate) => places(candidate).some(isHere));
     if (finding === undefined) {
-      await vscode.window.showInformationMessage("No finding is at the cursor.");
+      inform("No finding is at the cursor.");
       return;
     }
     await vscode.commands.executeCommand("editor.action.peekLocations", editor.document.uri, position, places(finding), "peek");
@@ -218,23 +254,8 @@ export class FindingsView implements vscode.TreeDataProvider<Row>, vscode.Dispos
     return shown.hint ?? none;
   }
 
-  async #open(location: Location | null | undefined): Promise<void> {
-    const client = this.#server.running;
-    if (location === null || location === undefined || client === undefined) {
-      await vscode.window.showInformationMessage("The place is not in the source of today.");
-      return;
-    }
-    const place = client.protocol2CodeConverter.asLocation(location);
-    await vscode.window.showTextDocument(place.uri, { selection: place.range.with({ end: place.range.start }) });
-  }
-
   async #run(command: string, ...args: unknown[]): Promise<void> {
-    try {
-      const client = await this.#server.client();
-      await client.sendRequest(ExecuteCommandRequest.type, { command, arguments: args });
-    } catch (error) {
-      await vscode.window.showErrorMessage(`heldby: ${messageOf(error)}`);
-    }
+    await this.#server.ask(CommandRequest, { command, arguments: args });
   }
 }
 
@@ -259,6 +280,9 @@ function findingItem(finding: Finding): vscode.TreeItem {
     finding.severity === "warning"
       ? new vscode.ThemeIcon("warning", new vscode.ThemeColor("list.warningForeground"))
       : new vscode.ThemeIcon("info");
+  const seen = [finding.severity === "warning" ? "warning" : "information", finding.holder.path, finding.summary, STANDINGS[finding.standing]];
+  // The bars of the chart and the colour of the icon say nothing to whoever hears them.
+  item.accessibilityInformation = { label: seen.filter((text) => text !== "").join(", ") };
   item.contextValue = "finding";
   item.command = { command: "heldby.view.reveal", title: "Go to Store", arguments: [{ kind: "finding", finding }] };
   return item;

@@ -1,5 +1,16 @@
 // What the language server and this extension say to each other beyond the Language Server Protocol.
-import { NotificationType0, RequestType, type Location, type Position, type ProgressToken } from "vscode-languageclient/node";
+import type { Location, Position } from "vscode-languageclient/node";
+
+/** A request with the types of what is asked and answered. The library's own kind would have to be loaded to say as much. */
+export interface Request<Params, Result> {
+  readonly method: string;
+  /** Not there: it only binds the types. */
+  readonly types?: (params: Params) => Result;
+}
+
+function request<Params, Result>(method: string): Request<Params, Result> {
+  return { method };
+}
 
 export interface Series {
   readonly id: string;
@@ -58,7 +69,10 @@ export interface Findings {
   readonly problems: readonly { readonly path: string; readonly message: string }[];
 }
 
-export const FindingsRequest = new RequestType<{ sort: Sort }, Findings, void>("heldby/findings");
+/** Has the server do something: `heldby.load` and the like. */
+export const CommandRequest = request<{ readonly command: string; readonly arguments: readonly unknown[] }, unknown>("workspace/executeCommand");
+
+export const FindingsRequest = request<{ sort: Sort }, Findings>("heldby/findings");
 
 /** What is asked about: one of the four. */
 export interface Held {
@@ -90,7 +104,7 @@ export interface Referrers {
   readonly cut: number;
 }
 
-export const ReferrersRequest = new RequestType<Held & { offset?: number }, Referrers, void>("heldby/referrers");
+export const ReferrersRequest = request<Held & { offset?: number }, Referrers>("heldby/referrers");
 
 export interface PathMapping {
   readonly localRoot: string;
@@ -109,7 +123,7 @@ export interface CaptureParams {
   readonly object?: { readonly session: string; readonly frame: number; readonly expression: string };
   readonly alwaysTransfer: boolean;
   readonly timeoutSeconds: number;
-  readonly workDoneToken: ProgressToken;
+  readonly workDoneToken: string;
 }
 
 export interface Captured {
@@ -118,7 +132,7 @@ export interface Captured {
   readonly object?: string;
 }
 
-export const CaptureRequest = new RequestType<CaptureParams, Captured, void>("heldby/capture");
+export const CaptureRequest = request<CaptureParams, Captured>("heldby/capture");
 
 interface Asking {
   readonly alwaysTransfer: boolean;
@@ -126,17 +140,15 @@ interface Asking {
 }
 
 /** Has the lines of a finding counted in the program. */
-export const ConfirmRequest = new RequestType<
+export const ConfirmRequest = request<
   Asking & { readonly finding: string; readonly sessions: readonly DebugSessionParams[]; readonly seconds: number },
-  { readonly runs?: readonly (number | null)[]; readonly problem?: string },
-  void
+  { readonly runs?: readonly (number | null)[]; readonly problem?: string }
 >("heldby/confirm");
 
 /** Has it noted in the program where its containers grow. */
-export const TraceRequest = new RequestType<
+export const TraceRequest = request<
   Asking & { readonly session: DebugSessionParams; readonly all: boolean },
-  { readonly problem?: string },
-  void
+  { readonly problem?: string }
 >("heldby/trace");
 
 /** The server has something evaluated by a debug session. */
@@ -148,15 +160,14 @@ export interface EvaluateParams {
 
 export type Evaluated = { readonly result: string } | { readonly error: string } | { readonly gone: true };
 
-export const EvaluateRequest = new RequestType<EvaluateParams, Evaluated, void>("heldby/evaluate");
+export const EvaluateRequest = request<EvaluateParams, Evaluated>("heldby/evaluate");
 
-export const ExpressionRequest = new RequestType<
+export const ExpressionRequest = request<
   { textDocument: { uri: string }; position: Position },
-  { readonly expression: string } | null,
-  void
+  { readonly expression: string } | null
 >("heldby/expression");
 
-export const DocumentRequest = new RequestType<{ uri: string }, { readonly text: string } | null, void>("heldby/document");
+export const DocumentRequest = request<{ uri: string }, { readonly text: string } | null>("heldby/document");
 
 /** Other findings are shown than before. */
-export const ShownNotification = new NotificationType0("heldby/shown");
+export const ShownNotification = "heldby/shown";

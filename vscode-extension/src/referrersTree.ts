@@ -1,6 +1,6 @@
 // The tree of those who reference an object, in the editor's own References view: a level at a time, as it is opened.
 import * as vscode from "vscode";
-import type { LanguageClient } from "vscode-languageclient/node";
+import { placeOf } from "./places";
 import { DocumentRequest, ReferrersRequest, type Held, type Referrer, type Referrers } from "./protocol";
 import type { Server } from "./server";
 
@@ -56,16 +56,15 @@ export class ReferrersTree {
 
   /** Shows who references something. */
   async show(held: Held, title: string): Promise<void> {
-    const client = await this.#server.client();
     const view = vscode.extensions.getExtension<ReferencesView>("vscode.references-view");
-    const first = await client.sendRequest(ReferrersRequest, held);
+    const first = await this.#server.ask(ReferrersRequest, held);
     if (view === undefined) {
       // An editor without that view: the same as text.
       await vscode.window.showTextDocument(documentOf(first), { preview: true });
       return;
     }
     const references = await view.activate();
-    references.setInput(new ReferrersInput(client, first, title));
+    references.setInput(new ReferrersInput(this.#server, first, title));
   }
 }
 
@@ -73,12 +72,12 @@ class ReferrersInput implements Input {
   readonly contextValue = "heldby.referrers";
   readonly title: string;
   readonly location: vscode.Location;
-  readonly #client: LanguageClient;
+  readonly #server: Server;
   readonly #first: Referrers;
   readonly #what: string;
 
-  constructor(client: LanguageClient, first: Referrers, what: string) {
-    this.#client = client;
+  constructor(server: Server, first: Referrers, what: string) {
+    this.#server = server;
     this.#first = first;
     this.#what = what;
     this.title = `Referrers of ${what}`;
@@ -87,23 +86,23 @@ class ReferrersInput implements Input {
   }
 
   resolve(): Model {
-    const tree = new Tree(this.#client, this.#first);
+    const tree = new Tree(this.#server, this.#first);
     const held = this.#first.paths.length === 0 ? "" : ` Held by ${this.#first.paths.slice(0, PATHS).join(", ")}.`;
     return { message: `${this.#first.summary}.${held}`, provider: tree, navigation: tree };
   }
 
   with(): Input {
-    return new ReferrersInput(this.#client, this.#first, this.#what);
+    return new ReferrersInput(this.#server, this.#first, this.#what);
   }
 }
 
 class Tree implements vscode.TreeDataProvider<Node>, Navigation {
-  readonly #client: LanguageClient;
+  readonly #server: Server;
   readonly #object: string;
   readonly #roots: Node[];
 
-  constructor(client: LanguageClient, first: Referrers) {
-    this.#client = client;
+  constructor(server: Server, first: Referrers) {
+    this.#server = server;
     this.#object = first.id;
     this.#roots = nodes(undefined, first);
   }
@@ -145,7 +144,7 @@ class Tree implements vscode.TreeDataProvider<Node>, Navigation {
 
   location(node: Node): vscode.Location | undefined {
     const location = node.referrer?.location;
-    return location === undefined ? undefined : this.#client.protocol2CodeConverter.asLocation(location);
+    return location === undefined ? undefined : placeOf(location);
   }
 
   nearest(uri: vscode.Uri, position: vscode.Position): Node | undefined {
@@ -186,7 +185,7 @@ class Tree implements vscode.TreeDataProvider<Node>, Navigation {
     if (of === null) {
       return [];
     }
-    const answer = await this.#client.sendRequest(ReferrersRequest, { object: of, offset: node.offset });
+    const answer = await this.#server.ask(ReferrersRequest, { object: of, offset: node.offset });
     return nodes(node.referrer === undefined ? node.parent : node, answer);
   }
 }
@@ -219,8 +218,7 @@ export class Documents implements vscode.TextDocumentContentProvider {
   }
 
   async provideTextDocumentContent(uri: vscode.Uri): Promise<string> {
-    const client = await this.#server.client();
-    const document = await client.sendRequest(DocumentRequest, { uri: uri.toString() });
+    const document = await this.#server.ask(DocumentRequest, { uri: uri.toString() });
     return document?.text ?? "This is not loaded any more: show its process again, or take another heap snapshot.\n";
   }
 }

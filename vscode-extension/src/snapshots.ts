@@ -1,9 +1,10 @@
 // Heap snapshots of debug sessions: when asked, at an interval, when the program stops.
 import * as vscode from "vscode";
-import { WorkDoneProgress, type LanguageClient } from "vscode-languageclient/node";
-import { describedFor, type DebugSessions } from "./debugSessions";
+import { described, isOfPython, type DebugSessions } from "./debugSessions";
+import { fail, inform, isCancellation, messageOf, warn } from "./messages";
 import { CaptureRequest, type CaptureParams, type Captured } from "./protocol";
 import type { Server } from "./server";
+import { asking, secondsOf, snapshotSettings } from "./settings";
 
 /** The object that is asked about. */
 export type ObjectAsked = NonNullable<CaptureParams["object"]>;
@@ -16,8 +17,15 @@ export class Snapshots implements vscode.Disposable {
   /** Those that stopped while a snapshot was being taken: theirs comes after it. */
   readonly #stopped = new Set<vscode.DebugSession>();
   #timer: NodeJS.Timeout | undefined;
-  /** Snapshots that are being taken. */
+  /** What the timer was set to; 0 without one. */
+  #every = 0;
+  #isFailureTold = false;
+  /** Snapshots that are being taken or wait for their turn. */
   #taking = 0;
+  /** Settled when the last of them is done. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** One that the user asked for waits for its turn. */
+  #isAskedFor = false;
   #tokens = 0;
 
   constructor(server: Server, sessions: DebugSessions) {
@@ -25,26 +33,28 @@ export class Snapshots implements vscode.Disposable {
     this.#sessions = sessions;
     this.#status.name = "heldby: heap snapshot";
     this.#status.text = "$(device-camera) Heap Snapshot";
-    this.#status.tooltip = "Take a heap snapshot of the program that is being debugged";
     this.#status.command = "heldby.takeSnapshot";
     this.#disposables.push(
       this.#status,
       sessions.onDidChange(() => {
-        this.#sessionsChanged();
+        this.#update();
+      }),
+      vscode.debug.onDidChangeActiveDebugSession(() => {
+        this.#update();
       }),
       sessions.onDidStop((session) => {
-        if (settings().get<boolean>("onStop", false)) {
+        if (snapshotSettings().get<boolean>("onStop", false)) {
           this.#stopped.add(session);
           void this.#takeOfStopped();
         }
       }),
       vscode.workspace.onDidChangeConfiguration((change) => {
         if (change.affectsConfiguration("heldby.snapshots")) {
-          this.#sessionsChanged();
+          this.#update();
         }
       }),
     );
-    this.#sessionsChanged();
+    this.#update();
   }
 
   dispose(): void {
@@ -56,79 +66,95 @@ export class Snapshots implements vscode.Disposable {
 
   /** Takes a snapshot because the user asked for it, and says what went wrong. */
   async take(): Promise<void> {
-    const active = vscode.debug.activeDebugSession;
-    if (active !== undefined && !this.#sessions.has(active)) {
-      await this.#explain(`A heap snapshot can be taken of Python programs; “${active.name}” is a debug session of type ${active.type}.`);
-      return;
-    }
-    const sessions = settings().get<string>("processes", "all") === "active" && active !== undefined ? [active] : this.#sessions.ofActiveProgram;
+    const sessions = this.#wanted();
     if (sessions.length === 0) {
-      await this.#explain("No Python program is being debugged. Start or attach a debug session, then take the snapshot.", "Start Debugging");
+      this.#explain();
       return;
     }
-    if (this.#taking > 0) {
-      await vscode.window.showInformationMessage("A heap snapshot is being taken already.");
+    if (this.#isAskedFor) {
+      inform("A heap snapshot waits for the one that is being taken.");
       return;
     }
-    await this.capture(sessions);
+    this.#isAskedFor = this.#taking > 0;
+    await this.#capture("Heap snapshot", "No heap snapshot", sessions);
   }
 
-  /** Takes a snapshot with its progress and a way to cancel; `undefined` when there is none. */
-  async capture(sessions: readonly vscode.DebugSession[], object?: ObjectAsked): Promise<Captured | undefined> {
-    this.#taking += 1;
+  /** The sessions that a snapshot is taken of. */
+  #wanted(): readonly vscode.DebugSession[] {
+    const { active } = this.#sessions;
+    const onlyActive = snapshotSettings().get<string>("processes", "all") === "active" && active !== undefined;
+    return onlyActive ? [active] : this.#sessions.ofActiveProgram;
+  }
+
+  /** Takes a snapshot to find an object in it; `undefined` when there is none. */
+  async captureObject(session: vscode.DebugSession, object: ObjectAsked): Promise<string | undefined> {
+    const asked = `Who holds “${object.expression}”?`;
+    const captured = await this.#capture(asked, asked, [session], object);
+    return captured?.object;
+  }
+
+  /** With its progress, a way to cancel, and a word for what went wrong. */
+  async #capture(title: string, failed: string, sessions: readonly vscode.DebugSession[], object?: ObjectAsked): Promise<Captured | undefined> {
+    const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+    const showLog = {
+      "Show Log": () => {
+        this.#server.log.show(true);
+      },
+    };
     try {
-      const options = { location: vscode.ProgressLocation.Notification, title: "Heap snapshot", cancellable: true };
-      const captured = await vscode.window.withProgress(options, async (progress, cancel) => {
-        const client = await this.#server.client();
-        return await this.#ask(client, sessions, object, cancel, (message) => {
-          progress.report({ message });
-        });
-      });
-      for (const problem of captured.problems) {
-        void this.#tell(`No heap snapshot of “${problem.session}”: ${problem.message}.`);
+      const captured = await vscode.window.withProgress(options, (progress, cancel) =>
+        this.#inTurn(() => {
+          this.#isAskedFor = false;
+          return this.#ask(sessions, object, cancel, (message) => {
+            progress.report({ message });
+          });
+        }),
+      );
+      if (captured.problems.length > 0) {
+        fail(object === undefined ? problemsOf(captured) : answerOf(failed, captured), showLog);
       }
       return captured;
     } catch (error) {
+      this.#isAskedFor = false;
       if (!isCancellation(error)) {
-        void this.#tell(`No heap snapshot: ${messageOf(error)}`);
+        fail(`${failed}${failed.endsWith("?") ? "" : ":"} ${messageOf(error)}`, showLog);
       }
       return undefined;
+    }
+  }
+
+  /** One after the other: a program that is asked twice at once is not done sooner. */
+  async #inTurn<Result>(take: () => Promise<Result>): Promise<Result> {
+    this.#taking += 1;
+    const taken = this.#last.then(take);
+    this.#last = taken.catch(() => undefined);
+    try {
+      return await taken;
     } finally {
-      this.#taken();
+      this.#taking -= 1;
+      void this.#takeOfStopped();
     }
   }
 
   async #ask(
-    client: LanguageClient,
     sessions: readonly vscode.DebugSession[],
     object: ObjectAsked | undefined,
-    cancel: vscode.CancellationToken,
+    cancel: vscode.CancellationToken | undefined,
     tell: (message: string) => void,
   ): Promise<Captured> {
+    if (cancel?.isCancellationRequested === true) {
+      throw new vscode.CancellationError();
+    }
     this.#tokens += 1;
     const workDoneToken = `heldby-snapshot-${this.#tokens}`;
-    const listening = client.onProgress(WorkDoneProgress.type, workDoneToken, (step) => {
-      if (step.kind === "report" && step.message !== undefined) {
-        tell(step.message);
-      }
-    });
+    const client = await this.#server.client();
+    const listening = client.onWorkDone(workDoneToken, tell);
     try {
-      const params: CaptureParams = {
-        sessions: sessions.map((session) => describedFor(client, session)),
-        ...(object === undefined ? {} : { object }),
-        alwaysTransfer: settings().get<boolean>("alwaysTransfer", false),
-        timeoutSeconds: settings().get<number>("timeout", 60),
-        workDoneToken,
-      };
-      return await client.sendRequest(CaptureRequest, params, cancel);
+      const params = { sessions: sessions.map(described), ...(object === undefined ? {} : { object }), ...asking(), workDoneToken };
+      return await this.#server.ask(CaptureRequest, params, cancel);
     } finally {
       listening.dispose();
     }
-  }
-
-  #taken(): void {
-    this.#taking -= 1;
-    void this.#takeOfStopped();
   }
 
   async #takeOfStopped(): Promise<void> {
@@ -139,68 +165,81 @@ export class Snapshots implements vscode.Disposable {
     }
   }
 
-  /** At an interval or at a stop: without a word but in the log. */
+  /** At an interval or at a stop: of what goes wrong the first is told, the others are in the log. */
   async #takeUnasked(sessions: readonly vscode.DebugSession[]): Promise<void> {
     if (this.#taking > 0 || sessions.length === 0) {
       return;
     }
-    this.#taking += 1;
-    const never = new vscode.CancellationTokenSource();
     try {
-      const client = await this.#server.client();
-      const ignore = (): void => undefined;
-      const captured = await this.#ask(client, sessions, undefined, never.token, ignore);
-      for (const problem of captured.problems) {
-        this.#server.log.warn(`no snapshot of ${problem.session}: ${problem.message}`);
+      const captured = await this.#inTurn(() => this.#ask(sessions, undefined, undefined, () => undefined));
+      if (captured.problems.length > 0) {
+        this.#note(problemsOf(captured), sessions);
       }
     } catch (error) {
-      this.#server.log.warn(`no snapshot: ${messageOf(error)}`);
-    } finally {
-      never.dispose();
-      this.#taken();
+      this.#note(`No heap snapshot: ${messageOf(error)}`, sessions);
     }
   }
 
-  #sessionsChanged(): void {
-    clearInterval(this.#timer);
+  #note(message: string, sessions: readonly vscode.DebugSession[]): void {
+    this.#server.log.warn(message);
+    // A program that has ended meanwhile is no failure.
+    if (!this.#isFailureTold && sessions.some((session) => this.#sessions.has(session))) {
+      this.#isFailureTold = true;
+      warn(`${message} Should it happen again while the program is debugged, only the log will tell.`, {
+        "Show Log": () => {
+          this.#server.log.show(true);
+        },
+      });
+    }
+  }
+
+  /** The status bar and the timer follow the sessions and the settings. A timer that is right runs on: processes may come and go faster than it. */
+  #update(): void {
     const isDebugging = this.#sessions.all.length > 0;
     if (isDebugging) {
+      const count = this.#wanted().length;
+      const what = count === 1 ? "program that is" : `${count} processes that are`;
+      this.#status.tooltip = `Take a heap snapshot of the ${what} being debugged`;
       this.#status.show();
     } else {
       this.#status.hide();
+      this.#isFailureTold = false;
     }
-    const seconds = settings().get<number>("every", 0);
-    if (isDebugging && seconds > 0) {
-      this.#timer = setInterval(() => void this.#takeUnasked(this.#sessions.ofActiveProgram), seconds * 1000);
+    const every = isDebugging ? secondsOf(snapshotSettings(), "every", 0) : 0;
+    if (every === this.#every) {
+      return;
     }
-  }
-
-  async #explain(message: string, ...choices: string[]): Promise<void> {
-    const choice = await vscode.window.showWarningMessage(message, ...choices, "Open Dump…");
-    if (choice === "Start Debugging") {
-      await vscode.commands.executeCommand("workbench.action.debug.start");
-    } else if (choice === "Open Dump…") {
-      await vscode.commands.executeCommand("heldby.openDump");
+    this.#every = every;
+    clearInterval(this.#timer);
+    if (every > 0) {
+      this.#timer = setInterval(() => void this.#takeUnasked(this.#wanted()), every * 1000);
     }
   }
 
-  async #tell(message: string): Promise<void> {
-    if ((await vscode.window.showErrorMessage(message, "Show Log")) === "Show Log") {
-      this.#server.log.show(true);
+  #explain(): void {
+    const openDump = { "Open Dump…": () => vscode.commands.executeCommand("heldby.openDump") };
+    const active = vscode.debug.activeDebugSession;
+    if (active !== undefined && !isOfPython(active)) {
+      warn(`A heap snapshot can be taken of Python programs; “${active.name}” is a debug session of type ${active.type}.`, openDump);
+      return;
     }
+    warn("No Python program is being debugged. Start or attach a debug session, then take the snapshot.", {
+      "Start Debugging": () => vscode.commands.executeCommand("workbench.action.debug.start"),
+      ...openDump,
+    });
   }
 }
 
-function settings(): vscode.WorkspaceConfiguration {
-  return vscode.workspace.getConfiguration("heldby.snapshots");
+/** In one message, what several processes have in common said once. */
+function problemsOf({ problems }: Captured): string {
+  const sessions = new Map<string, string[]>();
+  for (const { session, message } of problems) {
+    sessions.set(message, [...(sessions.get(message) ?? []), `“${session}”`]);
+  }
+  return [...sessions].map(([message, names]) => `No heap snapshot of ${names.join(", ")}: ${message}.`).join(" ");
 }
 
-export function isCancellation(error: unknown): boolean {
-  // The protocol's numbers of a request that was cancelled, by the client and by the server.
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return error instanceof vscode.CancellationError || code === -32800 || code === -32802;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function answerOf(asked: string, { problems }: Captured): string {
+  const sentences = problems.map(({ message }) => `${message.charAt(0).toUpperCase()}${message.slice(1)}.`);
+  return [asked, ...sentences].join(" ");
 }

@@ -1,6 +1,7 @@
 // "Who holds this?": of a variable, of a watch expression, or of what the cursor is on, in the frame where the program stopped.
 import * as vscode from "vscode";
 import type { DebugSessions } from "./debugSessions";
+import { warn } from "./messages";
 import { ExpressionRequest } from "./protocol";
 import type { ReferrersTree } from "./referrersTree";
 import type { Server } from "./server";
@@ -31,20 +32,18 @@ export class WhoHolds {
   async ask(context: unknown): Promise<void> {
     const item = vscode.debug.activeStackItem;
     if (!(item instanceof vscode.DebugStackFrame) || !this.#sessions.has(item.session)) {
-      await vscode.window.showWarningMessage(
-        "Pause the Python program first, and choose a frame in the Call Stack: the name is looked up there.",
-      );
+      warn("Pause the Python program first, and choose a frame in the Call Stack: the name is looked up there.");
       return;
     }
     const expression = (await this.#expressionOf(context))?.trim();
     if (expression === undefined || expression === "") {
-      await vscode.window.showWarningMessage("There is no name to ask about: choose a variable, or put the cursor on a name.");
+      warn("There is no name to ask about: choose a variable, or put the cursor on a name.");
       return;
     }
-    const { session } = item;
-    const captured = await this.#snapshots.capture([session], { session: session.id, frame: item.frameId, expression });
-    if (captured?.object !== undefined) {
-      await this.#referrers.show({ object: captured.object }, expression);
+    const { session, frameId: frame } = item;
+    const object = await this.#snapshots.captureObject(session, { session: session.id, frame, expression });
+    if (object !== undefined) {
+      await this.#referrers.show({ object }, expression);
     }
   }
 
@@ -65,10 +64,10 @@ export class WhoHolds {
     if (!editor.selection.isEmpty) {
       return editor.document.getText(editor.selection);
     }
-    const client = await this.#server.client();
-    const found = await client.sendRequest(ExpressionRequest, {
-      textDocument: { uri: client.code2ProtocolConverter.asUri(editor.document.uri) },
-      position: client.code2ProtocolConverter.asPosition(editor.selection.active),
+    const { line, character } = editor.selection.active;
+    const found = await this.#server.ask(ExpressionRequest, {
+      textDocument: { uri: editor.document.uri.toString() },
+      position: { line, character },
     });
     return found?.expression;
   }

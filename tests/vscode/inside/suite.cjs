@@ -64,7 +64,7 @@ const tests = {
   "the extension sleeps until it is needed": async () => {
     assert.ok(extension(), "it is installed");
     await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(worker));
-    await sleep(1500);
+    await sleep(1000);
     assert.equal(extension().isActive, false, "a Python file alone does not start it");
   },
 
@@ -94,8 +94,10 @@ const tests = {
       for (const number of [1, 2, 3]) {
         await vscode.commands.executeCommand("heldby.takeSnapshot");
         assert.equal(dumps().length, number, "the command ends when the dump is there");
-        await sleep(300);
+        await sleep(100);
       }
+      await Promise.all([1, 2].map(() => vscode.commands.executeCommand("heldby.takeSnapshot")));
+      assert.equal(dumps().length, 5, "one that is asked for during another comes after it");
       await until("there is a warning", () => warnings().length > 0);
       assert.equal(vscode.window.activeTextEditor?.document.uri.toString(), editor, "the editor is the same");
       assert.equal(breakpoints(), marked, "the breakpoints are the same");
@@ -172,7 +174,7 @@ const tests = {
     // One that was begun may still come.
     await sleep(1000);
     const last = dumps().length;
-    await sleep(2500);
+    await sleep(2000);
     assert.equal(dumps().length, last);
     await settings.update("every", undefined, vscode.ConfigurationTarget.Workspace);
   },
