@@ -94,6 +94,8 @@ export interface Referrer {
 
 export interface Referrers {
   readonly id: string;
+  /** The dump in which this and the referrers have these addresses. */
+  readonly dump: string;
   readonly type: string;
   readonly paths: readonly string[];
   readonly found: number;
@@ -104,7 +106,7 @@ export interface Referrers {
   readonly cut: number;
 }
 
-export const ReferrersRequest = request<Held & { offset?: number }, Referrers>("heldby/referrers");
+export const ReferrersRequest = request<Held & { dump?: string; offset?: number }, Referrers>("heldby/referrers");
 
 export interface PathMapping {
   readonly localRoot: string;

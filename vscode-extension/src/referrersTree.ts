@@ -99,11 +99,14 @@ class ReferrersInput implements Input {
 class Tree implements vscode.TreeDataProvider<Node>, Navigation {
   readonly #server: Server;
   readonly #object: string;
+  /** What the addresses are of. */
+  readonly #dump: string;
   readonly #roots: Node[];
 
   constructor(server: Server, first: Referrers) {
     this.#server = server;
     this.#object = first.id;
+    this.#dump = first.dump;
     this.#roots = nodes(undefined, first);
   }
 
@@ -185,7 +188,7 @@ class Tree implements vscode.TreeDataProvider<Node>, Navigation {
     if (of === null) {
       return [];
     }
-    const answer = await this.#server.ask(ReferrersRequest, { object: of, offset: node.offset });
+    const answer = await this.#server.ask(ReferrersRequest, { object: of, dump: this.#dump, offset: node.offset });
     return nodes(node.referrer === undefined ? node.parent : node, answer);
   }
 }
@@ -202,7 +205,7 @@ function nodes(parent: Node | undefined, answer: Referrers): Node[] {
 
 /** The same as text. */
 function documentOf(of: Referrers): vscode.Uri {
-  return vscode.Uri.parse(`heldby://shown/object/${of.id}.txt`);
+  return vscode.Uri.parse(`heldby://shown/object/${of.id}@${of.dump}.txt`);
 }
 
 function levelOf(node: Node): number {
