@@ -360,6 +360,35 @@ class Native(unittest.TestCase):
             dump(); check()
         """)
 
+    def test_other_interpreters_with_a_lock_of_their_own(self):
+        """They run while the dump is taken: none of their frames may be touched."""
+        self.run_program("""
+            try: import _interpreters as interpreters
+            except ImportError:
+                if sys.version_info < (3, 12): skip("interpreters share a lock here")
+                import _xxsubinterpreters as interpreters
+            run = getattr(interpreters, "run_string", None) or interpreters.exec
+            def work():
+                other = interpreters.create()
+                run(other, "held = []\\nfor n in range(100000): held.append([n]); {str(n): n for n in range(20)}")
+                interpreters.destroy(other)
+            def wait(): local = [HELD]; stop.wait(); return local
+            stop = threading.Event()
+            waiting = threading.Thread(target=wait); waiting.start()
+            for number in range(4):
+                threads = [threading.Thread(target=work) for _ in range(3)]
+                for thread in threads: thread.start()
+                if number == 3: heldby_agent.native_library = ""
+                dump()
+                by = read_dump.Dump(path).head["agent"].split()[0]
+                found = check(by, "" if by == "heldby_native" or number == 3 else "signal")
+                if by == "heldby_native":
+                    of_threads = {frame[1] for frame in found.frames.values()}
+                    assert {threading.get_ident(), waiting.ident} <= of_threads, (of_threads, waiting.ident)
+                for thread in threads: thread.join()
+            stop.set(); waiting.join()
+        """)
+
     def test_dumps_in_a_loop_leave_nothing(self):
         """Under threads that allocate, collect, start threads: memory, files and children stay."""
         self.run_program("""

@@ -1680,9 +1680,19 @@ def _of_frames(get, frames):
     return found
 
 
+def _tops():
+    """The frame at the top of each thread. Of this thread alone where other interpreters may have a lock of their own (PEP 684): what CPython
+    tells makes frames of theirs, too, which run meanwhile, and that ends the process (3.12, 3.13)."""
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        module = sys.modules.get(name)
+        if sys.version_info >= (3, 12) and type(module) is types.ModuleType and len(module.list_all()) > 1:
+            return {threading.get_ident(): sys._getframe()}
+    return sys._current_frames()
+
+
 def _stacks():
     """The threads, and the frames of each from the innermost on. If a free-threaded build cannot stop the others: of this thread alone."""
-    tops, stacks = sys._current_frames(), []
+    tops, stacks = _tops(), []
     if THREADS_RUN_FREELY and _MEMORY_IS_KNOWN:
         # Each thread's frame, that one's `f_back`, and so on up to None.
         steps = [itertools.accumulate(repeat("f_back"), getattr, initial=frame).__next__ for frame in tops.values()]

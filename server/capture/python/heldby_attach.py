@@ -80,7 +80,7 @@ def _close_in_memory(library):
 
 
 def _is_at_work(thread):
-    frame = sys._current_frames().get(thread)
+    frame = _tops().get(thread)
     while frame is not None:
         if frame.f_globals is globals():
             return True

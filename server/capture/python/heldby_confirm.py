@@ -39,7 +39,7 @@ def _codes_of(files):
             waiting.append(one.__code__)
         elif kind in generators:
             waiting.append(one.gi_code if kind is generators[0] else one.cr_code if kind is generators[1] else one.ag_code)
-    for frame in sys._current_frames().values():
+    for frame in _tops().values():
         while frame is not None:
             waiting.append(frame.f_code)
             frame = frame.f_back
@@ -143,7 +143,7 @@ def _frames_of(codes):
     """Frames of these codes that run or wait."""
     waiting = [one.gi_frame for one in gc.get_objects() if type(one) is types.GeneratorType]
     waiting += [one.cr_frame for one in gc.get_objects() if type(one) is types.CoroutineType]
-    for frame in sys._current_frames().values():
+    for frame in _tops().values():
         while frame is not None:
             waiting.append(frame)
             frame = frame.f_back

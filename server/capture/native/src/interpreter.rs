@@ -44,6 +44,10 @@ pub(crate) struct Interpreter {
     /// The other interpreters of the process.
     first_state: Option<unsafe extern "C" fn() -> Object>,
     next_state: Option<unsafe extern "C" fn(Object) -> Object>,
+    /// The threads of an interpreter, and the frame of one. Since 3.9.
+    first_thread: Option<unsafe extern "C" fn(Object) -> Object>,
+    next_thread: Option<unsafe extern "C" fn(Object) -> Object>,
+    frame_of_thread: Option<unsafe extern "C" fn(Object) -> Object>,
 }
 
 /// Null when there is none: as a function, none.
@@ -126,6 +130,15 @@ impl Interpreter {
                 next_state: transmute::<Object, Option<unsafe extern "C" fn(Object) -> Object>>(
                     symbol(c"PyInterpreterState_Next"),
                 ),
+                first_thread: transmute::<Object, Option<unsafe extern "C" fn(Object) -> Object>>(
+                    symbol(c"PyInterpreterState_ThreadHead"),
+                ),
+                next_thread: transmute::<Object, Option<unsafe extern "C" fn(Object) -> Object>>(
+                    symbol(c"PyThreadState_Next"),
+                ),
+                frame_of_thread: transmute::<Object, Option<unsafe extern "C" fn(Object) -> Object>>(
+                    symbol(c"PyThreadState_GetFrame"),
+                ),
             })
         }
     }
@@ -158,6 +171,29 @@ impl Interpreter {
             }
         }
         found
+    }
+
+    /// Calls `visit` with the state of each thread of this interpreter and its frame, with a reference that is the visitor's. Since 3.9.
+    pub(crate) fn each_thread(&self, mut visit: impl FnMut(Address, Address)) {
+        let (Some(current), Some(first), Some(next), Some(frame_of)) = (
+            self.current_state,
+            self.first_thread,
+            self.next_thread,
+            self.frame_of_thread,
+        ) else {
+            return;
+        };
+        // SAFETY: the threads of the interpreter whose lock the calling thread has: none comes or goes without it.
+        unsafe {
+            let mut thread = first(current());
+            while !thread.is_null() {
+                let frame = frame_of(thread);
+                if !frame.is_null() {
+                    visit(thread as Address, frame as Address);
+                }
+                thread = next(thread);
+            }
+        }
     }
 
     /// What an object references, in the order in which the collector is told: nothing, if the collector has nothing to do with it.

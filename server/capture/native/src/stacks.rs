@@ -25,21 +25,11 @@ impl Stacks {
         agent_globals: Address,
     ) -> Option<Self> {
         let mut stacks = Self::default();
-        let tops = objects.interpreter.call(current_frames);
-        if tops == 0 {
-            return Some(stacks);
-        }
-        let (mut of_threads, mut has_room) = (Vec::new(), true);
-        objects.each_entry(tops, |thread, frame| {
-            has_room = has_room && of_threads.try_reserve(1).is_ok();
-            if has_room {
-                let thread = objects.integer(thread).unwrap_or(0).cast_unsigned();
-                objects.interpreter.keep(frame);
-                of_threads.push((thread, frame));
-            }
-        });
-        // The table is no part of the program's heap.
-        objects.interpreter.let_go(tops);
+        let (of_threads, mut has_room) = if has_other_locks(objects) {
+            tops_of_this_interpreter(objects)
+        } else {
+            tops(objects, current_frames)
+        };
         for (thread, top) in of_threads {
             has_room = stacks.take_all(objects, thread, top, agent_globals) && has_room;
         }
@@ -120,6 +110,63 @@ impl Stacks {
         }
     }
 }
+
+/// Threads and the frame of each, with a reference to it; and whether there was room for all.
+type Tops = (Vec<(u64, Address)>, bool);
+
+/// As the interpreter says it.
+fn tops(objects: &Objects, current_frames: Address) -> Tops {
+    let (mut of_threads, mut has_room) = (Vec::new(), true);
+    let tops = objects.interpreter.call(current_frames);
+    if tops == 0 {
+        return (of_threads, has_room);
+    }
+    objects.each_entry(tops, |thread, frame| {
+        has_room = has_room && of_threads.try_reserve(1).is_ok();
+        if has_room {
+            let thread = objects.integer(thread).unwrap_or(0).cast_unsigned();
+            objects.interpreter.keep(frame);
+            of_threads.push((thread, frame));
+        }
+    });
+    // The table is no part of the program's heap.
+    objects.interpreter.let_go(tops);
+    (of_threads, has_room)
+}
+
+/// Whether there may be interpreters with a lock of their own (PEP 684). `sys._current_frames` makes frames for their threads too, which run
+/// meanwhile: it ends the process (CPython 3.12 and 3.13).
+fn has_other_locks(objects: &Objects) -> bool {
+    objects.layout.interpreters_have_locks && !objects.interpreter.other_states().is_empty()
+}
+
+/// The same of the threads of this interpreter only.
+fn tops_of_this_interpreter(objects: &Objects) -> Tops {
+    let mut found = Vec::new();
+    let mut has_room = true;
+    objects.interpreter.each_thread(|thread, frame| {
+        has_room = has_room && found.try_reserve(1).is_ok();
+        if has_room {
+            found.push((thread, frame));
+        } else {
+            objects.interpreter.let_go(frame);
+        }
+    });
+    // Where a state has its thread's identifier is known of the thread that runs this.
+    // SAFETY: it asks for a number.
+    let own = unsafe { libc::pthread_self() };
+    let field_of_own = found.iter().find_map(|(state, _)| {
+        let mut fields = (0..WORDS_OF_STATE).map(|word| word * 8);
+        fields.find(|field| objects.memory.word(state + field) == own)
+    });
+    for (thread, _) in &mut found {
+        *thread = field_of_own.map_or(0, |field| objects.memory.word(*thread + field));
+    }
+    (found, has_room)
+}
+
+/// So many words of `PyThreadState` are there in each version: `thread_id` is one of the first thirty.
+const WORDS_OF_STATE: u64 = 30;
 
 fn globals_of(objects: &Objects, frame: Address) -> Address {
     match objects.layout.frame {
