@@ -642,6 +642,30 @@ fn a_container_is_captured_from_inside() {
 }
 
 #[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn what_the_system_does_not_allow_is_told_of() {
+    let mut running = Running::start(&pythons()[0], "waits");
+    // Who has fewer capabilities than a process may not look into it.
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"])
+        .arg(heldby())
+        .args(["capture", "--pid", &running.child.id().to_string()])
+        .current_dir(running.folder.path())
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no `setpriv` here");
+        return;
+    };
+    if output.status.success() || said(&output).starts_with("setpriv") {
+        eprintln!("skipped: there is no capability to give up here");
+        return;
+    }
+    let advice = "a container needs `--cap-add SYS_PTRACE`";
+    assert!(said(&output).contains(advice), "{}", said(&output));
+    assert!(running.asked() > 0);
+}
+
+#[test]
 fn the_agent_with_the_native_one_inside_is_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let agent = Command::new(heldby())

@@ -1,6 +1,6 @@
 # What `heldby capture` and `heldby confirm` add to the agent: what another process asks for.
 #
-# This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of gdb's making, or in
+# This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of the library's, or in
 # the main thread, between two steps of the program: it begins a thread, and is gone. `had_threading` is set before all of it: whether
 # the program had imported `threading` by then.
 

@@ -247,7 +247,12 @@ impl Target {
 
         let place = PathBuf::from(format!("/proc/{pid}"));
         let status = fs::metadata(&place).map_err(|_| AttachError::NoProcess(pid))?;
+        let own_user = rustix::process::geteuid().as_raw();
         let refused = |error: io::Error| match error.kind() {
+            // Its user is no reason then.
+            io::ErrorKind::PermissionDenied if [0, status.uid()].contains(&own_user) => {
+                AttachError::NotAllowed(error.to_string())
+            }
             io::ErrorKind::PermissionDenied => AttachError::NotOurs(pid),
             _ => AttachError::NoProcess(pid),
         };
