@@ -385,6 +385,89 @@ fn a_program_that_allocates_in_each_thread_goes_on() {
     }
 }
 
+/// Has one thread, which computes and waits in each way that is different for whoever stops it, and counts what went wrong until its input
+/// ends.
+const CHECKS: &str = "\
+import ctypes, faulthandler, hashlib, math, select, signal, sys, time
+
+def alternate_stack():
+    stack = (ctypes.c_uint64 * 3)()
+    ctypes.CDLL(None).sigaltstack(None, stack)
+    return list(stack)
+
+def computed():
+    numbers = sum(math.sin(n) * math.sqrt(n) for n in range(3000))
+    return numbers, bytes(range(256)).lower() * 99, hashlib.sha256(b'x' * 400000).digest()
+
+def slept(wait):
+    began = time.monotonic()
+    wait()
+    return time.monotonic() - began > 0.0199
+
+faulthandler.enable()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+state = lambda: (alternate_stack(), signal.pthread_sigmask(signal.SIG_BLOCK, []), computed())
+before = state()
+poll = select.poll()
+epoll = select.epoll()
+print(0, flush=True)
+bad = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    bad += state() != before
+    for wait in (lambda: time.sleep(0.02), lambda: poll.poll(20), lambda: epoll.poll(0.02), lambda: select.select([], [], [], 0.02)):
+        bad += not slept(wait)
+print(bad, flush=True)
+";
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn what_a_thread_computes_is_kept() {
+    for python in pythons() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("program.py"), CHECKS).unwrap();
+        let mut program = Command::new(&python)
+            .arg("program.py")
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut answers = BufReader::new(program.stdout.take().unwrap()).lines();
+        answers.next().unwrap().unwrap();
+        for _ in 0..5 {
+            let output = capture(folder.path(), program.id(), &["-o", "a.heldby"]);
+            assert!(output.status.success(), "{}", said(&output));
+        }
+        // The end of its input.
+        drop(program.stdin.take());
+        let bad = answers.next().unwrap().unwrap();
+        assert_eq!(bad, "0", "{}", python.display());
+        assert!(program.wait().unwrap().success());
+    }
+}
+
+/// How many mappings of a process are heldby's.
+fn mappings_of_heldby(pid: u32) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    maps.lines().filter(|line| line.contains("heldby-")).count()
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn each_capture_uses_what_the_first_has_loaded() {
+    for python in pythons() {
+        let running = Running::start(&python, "computes");
+        let after_capture = || {
+            let output = running.capture(&["-o", "a.heldby"]);
+            assert!(output.status.success(), "{}", said(&output));
+            mappings_of_heldby(running.child.id())
+        };
+        let first = after_capture();
+        assert!(first > 0);
+        assert_eq!(after_capture(), first, "{}", python.display());
+    }
+}
+
 #[test]
 #[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn two_captures_at_once_are_two_dumps() {
@@ -556,6 +639,30 @@ fn a_container_is_captured_from_inside() {
             assert_eq!(program.asked(), "a.heldby", "{place}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn what_the_system_does_not_allow_is_told_of() {
+    let mut running = Running::start(&pythons()[0], "waits");
+    // Who has fewer capabilities than a process may not look into it.
+    let output = Command::new("setpriv")
+        .args(["--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"])
+        .arg(heldby())
+        .args(["capture", "--pid", &running.child.id().to_string()])
+        .current_dir(running.folder.path())
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: there is no `setpriv` here");
+        return;
+    };
+    if output.status.success() || said(&output).starts_with("setpriv") {
+        eprintln!("skipped: there is no capability to give up here");
+        return;
+    }
+    let advice = "a container needs `--cap-add SYS_PTRACE`";
+    assert!(said(&output).contains(advice), "{}", said(&output));
+    assert!(running.asked() > 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 # What `heldby capture` and `heldby confirm` add to the agent: what another process asks for.
 #
-# This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of gdb's making, or in
+# This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of the library's, or in
 # the main thread, between two steps of the program: it begins a thread, and is gone. `had_threading` is set before all of it: whether
 # the program had imported `threading` by then.
 
@@ -9,14 +9,15 @@ def begin_attached(path, library, task, *arguments):
     """Begins a dump, or a count of lines: in the end there is a file `path`, or `path + ".failed"` that says why not."""
     if not had_threading:
         _give_back_main_thread()
-    use_native_library(_loadable(library))
+    place = _loadable(library)
+    use_native_library(EMBEDDED if _is_loaded_for_all(place) else place)
     now = time.time()
     with open(os.path.join(os.path.dirname(path), "begun"), "w") as file:
         file.write("%s%03dZ" % (time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)), now % 1 * 1000))
-    _thread.start_new_thread(_do_attached, (_thread.get_ident(), {"dump": _dump_or_say_why_not, "count": _count_or_say_why_not}[task], path, arguments))
+    _thread.start_new_thread(_do_attached, (_thread.get_ident(), {"dump": _dump_or_say_why_not, "count": _count_or_say_why_not}[task], path, place, arguments))
 
 
-def _do_attached(asker, do, path, arguments):
+def _do_attached(asker, do, path, library, arguments):
     # When nothing of this stands on the asker's stack any more.
     for _ in range(1000):
         if not _is_at_work(asker):
@@ -25,7 +26,7 @@ def _do_attached(asker, do, path, arguments):
     try:
         do(path, *arguments)
     finally:
-        _close_in_memory(native_library)
+        _close_in_memory(library)
 
 
 def _give_back_main_thread():
@@ -46,6 +47,20 @@ def _give_back_main_thread():
     main._ident, main._tstate_lock = ident, lock
     if hasattr(main, "_native_id"):
         main._native_id = os.getpid()
+
+
+def _is_loaded_for_all(library):
+    """Whether the next capture finds this library, or one that an earlier one has loaded. Each would bring one more, and none can be unloaded."""
+    if not library or not _NATIVE_TYPES or hasattr(sys, "gettotalrefcount"):
+        return False
+    try:
+        import _ctypes
+
+        if _loaded_before() is None:
+            _ctypes.dlopen(library, 2 | os.RTLD_GLOBAL)
+        return _loaded_before() is not None
+    except (OSError, ImportError):
+        return False
 
 
 _IN_MEMORY = "/proc/self/fd/"

@@ -247,7 +247,12 @@ impl Target {
 
         let place = PathBuf::from(format!("/proc/{pid}"));
         let status = fs::metadata(&place).map_err(|_| AttachError::NoProcess(pid))?;
+        let own_user = rustix::process::geteuid().as_raw();
         let refused = |error: io::Error| match error.kind() {
+            // Its user is no reason then.
+            io::ErrorKind::PermissionDenied if [0, status.uid()].contains(&own_user) => {
+                AttachError::NotAllowed(error.to_string())
+            }
             io::ErrorKind::PermissionDenied => AttachError::NotOurs(pid),
             _ => AttachError::NoProcess(pid),
         };
@@ -343,6 +348,14 @@ impl Target {
             found.ok_or(Refusal::NotPossible)
         };
         let told = |number: u64, text: String| [Argument::Text(text), Argument::Number(number)];
+        let script = meeting.shown.join(SCRIPT).display().to_string();
+        if let Some(run) = Self::loaded_before(&image, settings) {
+            let run = Call {
+                function: run,
+                arguments: told(0, script),
+            };
+            return self.call(&image, &[run], settings);
+        }
         let make_folder = function("mkdir")?;
         // What is called last says that it is done.
         let call_and_wait = |what: Call, done: &str| {
@@ -400,12 +413,20 @@ impl Target {
                     .to_owned(),
             }));
         };
-        let script = meeting.shown.join(SCRIPT).display().to_string();
         let run = Call {
             function: run,
             arguments: told(0, script),
         };
         self.call(&image, &[run], settings)
+    }
+
+    /// The function of a library that an earlier capture has left in the process: another copy would be there for ever too.
+    #[cfg(target_arch = "x86_64")]
+    fn loaded_before(image: &crate::image::Image, settings: &AttachSettings) -> Option<u64> {
+        let library = fs::read(settings.native_library.as_ref()?).ok()?;
+        let is_candidate = |mapping: &crate::image::Mapping| mapping.path.contains("heldby-");
+        let path = image.library_like(is_candidate, &library)?;
+        image.function(|mapping| mapping.path == path, "heldby_native_run")
     }
 
     #[cfg(target_arch = "x86_64")]

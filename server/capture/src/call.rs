@@ -322,11 +322,15 @@ impl<'calls> Caller<'calls> {
         let stack = mappings
             .iter()
             .find(|mapping| mapping.contains(registers.rsp) && mapping.is_writable)?;
-        // The main thread's grows by itself.
         let start = if stack.path == "[stack]" {
+            // The main thread's grows by itself.
             stack.start.saturating_sub(LEAST_STACK)
-        } else {
+        } else if registers.rsp < registers.fs_base && stack.contains(registers.fs_base) {
+            // What the C library knows of a thread stands at the top of its stack.
             stack.start
+        } else {
+            // One for signals, as it may be, which is small, and ends where somebody else's memory begins.
+            return None;
         };
         Some(start..registers.rsp.checked_sub(RED_ZONE)?)
     }

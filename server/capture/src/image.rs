@@ -132,6 +132,32 @@ impl Image {
     }
 }
 
+impl Image {
+    /// The path of a library whose code is that of this file, where a library with such a path is mapped.
+    pub(crate) fn library_like(
+        &self,
+        is_candidate: impl Fn(&Mapping) -> bool,
+        file: &[u8],
+    ) -> Option<&str> {
+        let has_code_of_file = |mapping: &&Mapping| {
+            let from = usize::try_from(mapping.offset).unwrap_or(usize::MAX);
+            let Some(code) = file.get(from..).filter(|code| !code.is_empty()) else {
+                return false;
+            };
+            let size = usize::try_from(mapping.end - mapping.start).unwrap_or(usize::MAX);
+            let code = &code[..size.min(code.len())];
+            let mut mapped = vec![0; code.len()];
+            let is_read = self.memory.read_exact_at(&mut mapped, mapping.start);
+            is_read.is_ok() && mapped == code
+        };
+        self.mappings
+            .iter()
+            .filter(|mapping| mapping.is_executable && is_candidate(mapping))
+            .find(has_code_of_file)
+            .map(|mapping| mapping.path.as_str())
+    }
+}
+
 /// The names that one library exports (ELF of 64 bits, with a GNU hash table).
 struct Symbols<'image> {
     image: &'image Image,
