@@ -368,24 +368,28 @@ class Native(unittest.TestCase):
                 if sys.version_info < (3, 12): skip("interpreters share a lock here")
                 import _xxsubinterpreters as interpreters
             run = getattr(interpreters, "run_string", None) or interpreters.exec
-            def work():
-                other = interpreters.create()
-                run(other, "held = []\\nfor n in range(100000): held.append([n]); {str(n): n for n in range(20)}")
-                interpreters.destroy(other)
             def wait(): local = [HELD]; stop.wait(); return local
             stop = threading.Event()
-            waiting = threading.Thread(target=wait); waiting.start()
-            for number in range(4):
-                threads = [threading.Thread(target=work) for _ in range(3)]
-                for thread in threads: thread.start()
-                if number == 3: heldby_agent.native_library = ""
+            waiting = threading.Thread(target=wait, daemon=True); waiting.start()
+            # One after the other: CPython cannot make several at once.
+            others = [interpreters.create() for _ in range(2)]
+            code = "held = []\\nfor n in range(200000): held.append([n]); {str(n): n for n in range(20)}"
+            threads = [threading.Thread(target=run, args=(other, code)) for other in others]
+            for thread in threads: thread.start()
+            while not all(map(interpreters.is_running, others)): pass
+            taken = []
+            for native_library in [library] * 3 + [""]:
+                heldby_agent.native_library = native_library
                 dump()
-                by = read_dump.Dump(path).head["agent"].split()[0]
-                found = check(by, "" if by == "heldby_native" or number == 3 else "signal")
-                if by == "heldby_native":
-                    of_threads = {frame[1] for frame in found.frames.values()}
-                    assert {threading.get_ident(), waiting.ident} <= of_threads, (of_threads, waiting.ident)
-                for thread in threads: thread.join()
+                taken.append(os.rename(path, folder + ".%d" % len(taken)) or folder + ".%d" % len(taken))
+            assert all(map(interpreters.is_running, others)), "they ran all the while"
+            for thread in threads: thread.join()
+            for other in others: interpreters.destroy(other)
+            for number, one in enumerate(taken):
+                os.rename(one, path)
+                found = check("heldby_native" if number < 3 else "heldby_agent")
+                of_threads = {frame[1] for frame in found.frames.values()}
+                assert number == 3 or {threading.get_ident(), waiting.ident} <= of_threads, (of_threads, waiting.ident)
             stop.set(); waiting.join()
         """)
 

@@ -1680,14 +1680,23 @@ def _of_frames(get, frames):
     return found
 
 
-def _tops():
-    """The frame at the top of each thread. Of this thread alone where other interpreters may have a lock of their own (PEP 684): what CPython
-    tells makes frames of theirs, too, which run meanwhile, and that ends the process (3.12, 3.13)."""
+def _other_interpreters_run():
+    """Whether there may be interpreters with a lock of their own (PEP 684) that run while this one has its. Those that a host of C code
+    makes without such a lock are none."""
     for name in ("_interpreters", "_xxsubinterpreters"):
         module = sys.modules.get(name)
-        if sys.version_info >= (3, 12) and type(module) is types.ModuleType and len(module.list_all()) > 1:
-            return {threading.get_ident(): sys._getframe()}
-    return sys._current_frames()
+        if sys.version_info >= (3, 12) and type(module) is types.ModuleType:
+            others = [other for other in module.list_all() if other != module.get_current()]
+            # Since 3.13 it says also where each comes from.
+            if any(module.is_running(other[0] if type(other) is tuple else other) for other in others):
+                return True
+    return False
+
+
+def _tops():
+    """The frame at the top of each thread. Of this thread alone where other interpreters run: what CPython tells makes frames of theirs,
+    too, and that ends the process (3.12, 3.13)."""
+    return {threading.get_ident(): sys._getframe()} if _other_interpreters_run() else sys._current_frames()
 
 
 def _stacks():
@@ -2075,7 +2084,7 @@ native_library = None
 embedded_native_library = None
 NATIVE_LIBRARY_VARIABLE = "HELDBY_NATIVE_LIBRARY"
 NATIVE_AGENT = "heldby_native 0.1.0"
-NATIVE_INTERFACE = 2
+NATIVE_INTERFACE = 3
 # Why there is none where one was to be.
 _why_no_native_library = ""
 # What is loaded: "path" of the library asked for, then its functions, and "why_not": why it is not used.
@@ -2292,6 +2301,7 @@ def _native_order(path, keys, codec, collects):
         "builtins": id(builtins.__dict__),
         "agent_globals": id(globals()),
         "current_frames": id(_current_frames),
+        "other_interpreters_run": _other_interpreters_run(),
         "context_items": id(_items_of_context),
         "none": id(None),
         "least_digits": (int.__sizeof__(0) - int.__basicsize__) // int.__itemsize__,

@@ -6,6 +6,7 @@
 
 use crate::interpreter::Interpreter;
 use crate::memory::{Address, Memory};
+use crate::order::Order;
 
 /// `struct gc_generation`: the ring's head of two words, threshold and count.
 const GENERATION: u64 = 24;
@@ -29,7 +30,7 @@ impl Rings {
         memory: Memory,
         interpreter: &Interpreter,
         minor: u32,
-        thresholds: [i32; 3],
+        order: &Order,
     ) -> Option<Self> {
         let state = interpreter.state();
         let length = match minor {
@@ -39,7 +40,7 @@ impl Rings {
         };
         let first = (state..state + length)
             .step_by(8)
-            .find(|first| is_first(memory, *first, thresholds))?;
+            .find(|first| is_first(memory, *first, order.thresholds))?;
         // Up to 3.13 the address of the first generation stands before the permanent one.
         let after = first + 3 * GENERATION;
         let permanent = if memory.word(after) == first {
@@ -53,8 +54,13 @@ impl Rings {
         let offsets = [0, GENERATION, 2 * GENERATION, permanent - first];
         let of = |first: Address| offsets.map(|offset| first + offset);
         let mut rings = of(first).to_vec();
-        // The others have theirs at the same place.
-        for other in interpreter.other_states() {
+        let others = if order.other_interpreters_run {
+            Vec::new()
+        } else {
+            interpreter.other_states()
+        };
+        // They have theirs at the same place.
+        for other in others {
             let heads = of(other + (first - state));
             if heads.iter().all(|head| is_ring(memory, *head)) {
                 rings.extend(heads);

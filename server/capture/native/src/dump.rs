@@ -87,8 +87,7 @@ impl Dump {
             least_digits: order.least_digits,
         };
         let report = SharedReport::new().ok_or(Refusal::Memory)?;
-        let stacks = Stacks::take(&objects, order.current_frames, order.agent_globals)
-            .ok_or(Refusal::Memory)?;
+        let stacks = Stacks::take(&objects, &order).ok_or(Refusal::Memory)?;
         // SAFETY: the caller's promise; it is the agent's code that calls.
         let tracing = unsafe { tracing::state() };
         let mut tracked = Vec::new();
@@ -259,12 +258,7 @@ impl Work<'_> {
         let tracked = if objects.is_free_threaded {
             Tracked::Listed(self.tracked)
         } else {
-            let rings = Rings::find(
-                objects.memory,
-                &objects.interpreter,
-                self.minor,
-                order.thresholds,
-            );
+            let rings = Rings::find(objects.memory, &objects.interpreter, self.minor, order);
             Tracked::InRings(rings.ok_or(Failure::NoRings)?)
         };
         probes::check(objects, order, &self.types)?;
@@ -285,6 +279,12 @@ impl Work<'_> {
         let mut walk = Walk::new(objects, order, self.types, self.stacks, out, self.own);
         walk.is_traced = self.tracing == tracing::State::On;
         let (mut out, files, mut notes) = walk.run(&tracked)?;
+        if order.other_interpreters_run {
+            notes.push(
+                "other interpreters of the process ran meanwhile: what they have is left out"
+                    .to_owned(),
+            );
+        }
         if self.tracing == tracing::State::Broken {
             notes.push("store sites are not observed any more: another tool has taken over the interpreter's allocators".to_owned());
         }

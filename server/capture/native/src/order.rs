@@ -40,6 +40,8 @@ pub(crate) struct Order {
     pub(crate) agent_globals: Address,
     /// `sys._current_frames`.
     pub(crate) current_frames: Address,
+    /// Other interpreters of the process have locks of their own and run meanwhile: nothing of theirs may be looked at.
+    pub(crate) other_interpreters_run: bool,
     /// `contextvars.Context.items`.
     pub(crate) context_items: Address,
     /// `None`.

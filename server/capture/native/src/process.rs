@@ -69,6 +69,7 @@ pub(crate) fn settle_as_child() {
         // SAFETY: no handler is set; numbers that do not exist are refused.
         unsafe { libc::signal(number, action) };
     }
+    limit_what_it_takes();
     let no_core = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
@@ -81,6 +82,40 @@ pub(crate) fn settle_as_child() {
         set_mask(&none);
     }
     close_all_files();
+}
+
+/// Seconds of CPU after which a child is ended: a walk that takes so long goes round in a circle.
+const MOST_SECONDS: u64 = 900;
+/// What it may take of memory besides half of what the program has: it needs some bytes an object.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// Whatever the child finds in a heap that is damaged, the machine is not to feel it.
+fn limit_what_it_takes() {
+    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages = sizes
+        .split(' ')
+        .map_while(|pages| pages.parse::<u64>().ok());
+    // SAFETY: a number of the system's.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    if let (Some(all), Some(resident)) = (pages.next(), pages.next()) {
+        let most = (all + resident / 2)
+            .saturating_mul(page)
+            .saturating_add(MOST_MEMORY);
+        limit(libc::RLIMIT_AS, most);
+    }
+    limit(libc::RLIMIT_CPU, MOST_SECONDS);
+}
+
+/// Sets a limit that is not there yet.
+fn limit(what: libc::__rlimit_resource_t, most: u64) {
+    // SAFETY: a place for the limits, which are those of this process.
+    unsafe {
+        let mut limits = std::mem::zeroed::<libc::rlimit>();
+        if libc::getrlimit(what, &raw mut limits) == 0 && limits.rlim_cur > most {
+            limits.rlim_cur = most;
+            libc::setrlimit(what, &raw const limits);
+        }
+    }
 }
 
 /// Sockets and pipes that stay open here would not look closed to their other ends.

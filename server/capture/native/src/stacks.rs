@@ -6,6 +6,7 @@ use crate::interpreter::Interpreter;
 use crate::layout::{FrameLayout, shared};
 use crate::memory::Address;
 use crate::objects::Objects;
+use crate::order::Order;
 
 /// Frames, and the thread that runs each. Whoever has this has a reference to each frame, until [`Stacks::let_go`].
 #[derive(Default)]
@@ -18,20 +19,16 @@ pub(crate) struct Stacks {
 }
 
 impl Stacks {
-    /// Takes them; None when there is no memory for them. `current_frames` is `sys._current_frames`.
-    pub(crate) fn take(
-        objects: &Objects,
-        current_frames: Address,
-        agent_globals: Address,
-    ) -> Option<Self> {
+    /// Takes them; None when there is no memory for them.
+    pub(crate) fn take(objects: &Objects, order: &Order) -> Option<Self> {
         let mut stacks = Self::default();
-        let (of_threads, mut has_room) = if has_other_locks(objects) {
+        let (of_threads, mut has_room) = if order.other_interpreters_run {
             tops_of_this_interpreter(objects)
         } else {
-            tops(objects, current_frames)
+            tops(objects, order.current_frames)
         };
         for (thread, top) in of_threads {
-            has_room = stacks.take_all(objects, thread, top, agent_globals) && has_room;
+            has_room = stacks.take_all(objects, thread, top, order.agent_globals) && has_room;
         }
         if !has_room {
             stacks.let_go(&objects.interpreter);
@@ -114,7 +111,7 @@ impl Stacks {
 /// Threads and the frame of each, with a reference to it; and whether there was room for all.
 type Tops = (Vec<(u64, Address)>, bool);
 
-/// As the interpreter says it.
+/// As `sys._current_frames` says it.
 fn tops(objects: &Objects, current_frames: Address) -> Tops {
     let (mut of_threads, mut has_room) = (Vec::new(), true);
     let tops = objects.interpreter.call(current_frames);
@@ -134,13 +131,8 @@ fn tops(objects: &Objects, current_frames: Address) -> Tops {
     (of_threads, has_room)
 }
 
-/// Whether there may be interpreters with a lock of their own (PEP 684). `sys._current_frames` makes frames for their threads too, which run
-/// meanwhile: it ends the process (CPython 3.12 and 3.13).
-fn has_other_locks(objects: &Objects) -> bool {
-    objects.layout.interpreters_have_locks && !objects.interpreter.other_states().is_empty()
-}
-
-/// The same of the threads of this interpreter only.
+/// The same of the threads of this interpreter only: `sys._current_frames` makes frames for those of others too, and where these run
+/// meanwhile it ends the process (CPython 3.12 and 3.13).
 fn tops_of_this_interpreter(objects: &Objects) -> Tops {
     let mut found = Vec::new();
     let mut has_room = true;

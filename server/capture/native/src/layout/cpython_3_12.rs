@@ -43,7 +43,6 @@ pub(super) fn layout() -> Layout {
         type_cached_keys: 864,
         type_qualified_name: 856,
         counts_have_32_bits: true,
-        interpreters_have_locks: true,
         ..cpython_3_11::layout()
     }
 }

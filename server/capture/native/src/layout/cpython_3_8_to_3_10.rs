@@ -69,7 +69,6 @@ pub(super) fn layout_of_3_10() -> Layout {
         deques_share_blocks: true,
         tuple_items: 8,
         counts_have_32_bits: false,
-        interpreters_have_locks: false,
     }
 }
 

@@ -30,8 +30,6 @@ pub(crate) struct Layout {
     pub(crate) tuple_items: u64,
     /// The low 32 bits of the count are all of it (since 3.12, where the high bits of these say that the object is immortal).
     pub(crate) counts_have_32_bits: bool,
-    /// Interpreters beside the first may have a lock of their own (PEP 684).
-    pub(crate) interpreters_have_locks: bool,
 }
 
 /// `PyASCIIObject` and `PyCompactUnicodeObject` (Include/cpython/unicodeobject.h).
