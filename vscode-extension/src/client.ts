@@ -5,6 +5,8 @@ import { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn, State,
 
 export class Client extends LanguageClient {
   readonly #log: LogOutputChannel;
+  /** The server that it runs. */
+  readonly program: string;
 
   /** `ended` is called when the server has ended by itself, `changed` whenever it has begun or ended to run. */
   constructor(program: string, log: LogOutputChannel, events: { readonly ended: () => void; readonly changed: () => void }) {
@@ -41,6 +43,7 @@ export class Client extends LanguageClient {
       },
     );
     this.#log = log;
+    this.program = program;
     this.onDidChangeState(({ oldState, newState }) => {
       if (oldState === State.Running && newState === State.Stopped) {
         events.ended();

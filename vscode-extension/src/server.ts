@@ -37,7 +37,10 @@ export class Server implements vscode.Disposable {
       if (change.affectsConfiguration("heldby.path") && this.#library !== undefined) {
         clearTimeout(this.#pathTyped);
         this.#pathTyped = setTimeout(() => {
-          this.restart().catch(failWith);
+          // Whoever needed it meanwhile has the right one already.
+          if (this.#client?.program !== this.#program()) {
+            this.restart().catch(failWith);
+          }
         }, TYPED_AFTER_MILLISECONDS);
       }
     });

@@ -178,6 +178,20 @@ const tests = {
     assert.equal(dumps().length, last);
     await settings.update("every", undefined, vscode.ConfigurationTarget.Workspace);
   },
+
+  "a program that is started again is known": async () => {
+    const before = dumps().length;
+    await overheard(async (said) => {
+      const runs = () => said.filter(({ event }) => event === "process").length;
+      assert.ok(await vscode.debug.startDebugging(folder, "Worker"));
+      await until("the program runs", () => runs() === 1);
+      await vscode.commands.executeCommand("workbench.action.debug.restart");
+      await until("it runs again", () => runs() === 2);
+      await vscode.commands.executeCommand("heldby.takeSnapshot");
+      assert.equal(dumps().length, before + 1);
+      await vscode.debug.stopDebugging();
+    });
+  },
 };
 
 exports.run = async () => {
