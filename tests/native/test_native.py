@@ -373,7 +373,8 @@ class Native(unittest.TestCase):
             waiting = threading.Thread(target=wait, daemon=True); waiting.start()
             # One after the other: CPython cannot make several at once.
             others = [interpreters.create() for _ in range(2)]
-            code = "held = []\\nfor n in range(200000): held.append([n]); {str(n): n for n in range(20)}"
+            ended = folder + ".ended"
+            code = "import os\\nwhile not os.path.exists(%r): {str(n): [n] * 100 for n in range(20)}" % ended
             threads = [threading.Thread(target=run, args=(other, code)) for other in others]
             for thread in threads: thread.start()
             while not all(map(interpreters.is_running, others)): pass
@@ -383,7 +384,9 @@ class Native(unittest.TestCase):
                 dump()
                 taken.append(os.rename(path, folder + ".%d" % len(taken)) or folder + ".%d" % len(taken))
             assert all(map(interpreters.is_running, others)), "they ran all the while"
+            open(ended, "w").close()
             for thread in threads: thread.join()
+            os.unlink(ended)
             for other in others: interpreters.destroy(other)
             for number, one in enumerate(taken):
                 os.rename(one, path)

@@ -174,10 +174,14 @@ impl Dump {
                 serde_json::from_str(&self.report.text()).unwrap_or_else(|_| json!({}))
             }
             Ending::Signal(number) => {
-                // SIGKILL comes from outside.
-                let is_lasting = number != libc::SIGKILL;
+                // SIGKILL comes from outside, and what a child had to wait for need not be there the next time.
+                let is_lasting = ![libc::SIGKILL, libc::SIGALRM].contains(&number);
+                let how = match number {
+                    libc::SIGALRM => "stood still, and was ended".to_owned(),
+                    _ => format!("was ended by signal {number}"),
+                };
                 json!({
-                    "failure": format!("the process that took it was ended by signal {number}"),
+                    "failure": format!("the process that took it {how}"),
                     "is_lasting": is_lasting,
                 })
             }
@@ -293,6 +297,7 @@ impl Work<'_> {
         out.section(b"HEAD", |body| body.bytes(head.as_bytes()))?;
         let count = out.objects;
         let mut file = out.finish()?;
+        process::wait_for_disk();
         file.flush()?;
         file.get_ref().sync_all()?;
         fs::rename(&order.unfinished, &order.path)?;

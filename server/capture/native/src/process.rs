@@ -5,6 +5,7 @@
 
 use std::io;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_long, pid_t, sigset_t};
 
@@ -82,6 +83,34 @@ pub(crate) fn settle_as_child() {
         set_mask(&none);
     }
     close_all_files();
+    IS_CHILD.store(true, Ordering::Relaxed);
+    go_on();
+}
+
+/// Seconds after which a child that has done nothing is ended. A step takes it some milliseconds; but another thread of the program's may
+/// have had a lock of the C library's when the child was made, and there is nobody in the child to give it back.
+const LONGEST_STEP: u32 = 60;
+/// A disk may take longer to take the rest of a dump.
+const LONGEST_SYNC: u32 = 900;
+
+/// Set in a child: no timer of the program's may be touched.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// The child has done a step.
+pub(crate) fn go_on() {
+    end_after(LONGEST_STEP);
+}
+
+/// What the child does now is for a disk to end.
+pub(crate) fn wait_for_disk() {
+    end_after(LONGEST_SYNC);
+}
+
+fn end_after(seconds: u32) {
+    if IS_CHILD.load(Ordering::Relaxed) {
+        // SAFETY: it sets a timer of this process.
+        unsafe { libc::alarm(seconds) };
+    }
 }
 
 /// Seconds of CPU after which a child is ended: a walk that takes so long goes round in a circle.

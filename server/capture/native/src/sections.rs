@@ -221,6 +221,7 @@ impl<W: Write> Sections<W> {
         tag: &[u8; 4],
         fill: impl FnOnce(&mut Body<'_>),
     ) -> Result<(), WriteError> {
+        crate::process::go_on();
         self.flush_tables()?;
         self.write(tag, fill)
     }
