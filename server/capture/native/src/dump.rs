@@ -9,6 +9,7 @@ use heldby_dump::Codec;
 use libc::pid_t;
 use serde_json::json;
 
+use crate::builtin_types::Types;
 use crate::collector::Rings;
 use crate::interpreter::{self, Interpreter, MissingSymbol};
 use crate::layout::Layout;
@@ -22,7 +23,7 @@ use crate::shared_report::SharedReport;
 use crate::source_files;
 use crate::stacks::Stacks;
 use crate::tracing;
-use crate::walk::{Failure, Types, Walk};
+use crate::walk::{Failure, Walk};
 
 /// Why no dump was begun.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@
 mod address_set;
 mod allocator;
 mod arrays;
+mod builtin_types;
 mod classes;
 mod collector;
 mod dump;

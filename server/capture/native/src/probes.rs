@@ -7,12 +7,13 @@ use std::io::{Sink, sink};
 use heldby_dump::Codec;
 use serde::Deserialize;
 
+use crate::builtin_types::Types;
 use crate::memory::Address;
 use crate::objects::Objects;
 use crate::order::Order;
 use crate::sections::{Label, NO_STRING, Sections};
 use crate::stacks::Stacks;
-use crate::walk::{Failure, Types, Walk};
+use crate::walk::{Failure, Walk};
 
 /// What must be found out about an object.
 #[derive(Debug, Deserialize)]
