@@ -11,13 +11,9 @@
 
 #[cfg(target_os = "linux")]
 mod attach;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod call;
 mod confirm;
 mod debug_session;
 mod folder;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod image;
 mod launch;
 mod native;
 mod process;
