@@ -11,7 +11,6 @@ use crate::process;
 use crate::python::Interpreter;
 use crate::workspace;
 
-const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What the interpreters need beside themselves.
 const LIBRARIES: [&str; 12] = [
@@ -37,6 +36,20 @@ pub(crate) fn unpacked(minor: u32) -> Option<Interpreter> {
     Interpreter::at(program).filter(|found| found.minor == minor)
 }
 
+/// Where this machine takes Debian's packages from.
+fn mirror() -> Result<String> {
+    let places = process::run_quietly(
+        Command::new("apt-get")
+            .args(["indextargets", "--format", "$(REPO_URI)"])
+            .arg("Created-By: Packages"),
+    )?;
+    let is_main = |place: &&str| place.trim_end_matches('/').ends_with("/debian");
+    let main = places.lines().find(is_main);
+    Ok(main
+        .context("apt has no lists of Debian's packages: run `apt-get update`")?
+        .to_owned())
+}
+
 /// Unpacks the interpreters of these minor versions. `helper` is any Python with pip.
 ///
 /// # Errors
@@ -46,6 +59,7 @@ pub(crate) fn unpack(minors: &[u32], helper: &Interpreter) -> Result<()> {
         cfg!(all(target_os = "linux", target_arch = "x86_64")) && Path::new(KEYS).exists(),
         "this machine has no apt with Debian's keys"
     );
+    let mirror = mirror()?;
     let folder = folder()?;
     let root = root()?;
     let packages = folder.join("packages");
@@ -71,7 +85,7 @@ pub(crate) fn unpack(minors: &[u32], helper: &Interpreter) -> Result<()> {
     // A snapshot of the suite may be older than its own end of validity; its signature is checked all the same.
     write(
         "apt/etc/apt/sources.list",
-        format!("deb [signed-by={KEYS} check-valid-until=no] {MIRROR} sid main\n"),
+        format!("deb [signed-by={KEYS} check-valid-until=no] {mirror} sid main\n"),
     )?;
     let apt = folder.join("apt");
     write(
