@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 
 import { until } from "./waiting.mjs";
@@ -55,6 +55,9 @@ workbenchTest(
     await workbench.showDebugSidebar();
     const has = async (text) => (await workbench.rows("heldby")).some((row) => row.includes(text));
     await until("the view has the program", () => has("rounds.py"));
+    const log = path.join(home, "vscode", "heldby.log");
+    const loads = () => readFileSync(log, "utf8").split("objects of process").length;
+    let before = loads();
     const first = await kill("SIGKILL");
     await workbench.hasBeenTold(/ended unexpectedly and was started again/);
     await workbench.screenshot("killed");
@@ -65,6 +68,9 @@ workbenchTest(
     // It is killed again and again: not started any more, but when the user wants it.
     let last = first;
     for (const _ of [2, 3, 4]) {
+      // One that is killed before is one that does not start.
+      await until("it has loaded the dumps", () => loads() >= before + dumps(folder).length);
+      before = loads();
       last = await kill("SIGKILL", last);
     }
     await workbench.hasBeenTold(/ended unexpectedly several times/);

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::process;
 use crate::python::{self, Interpreter};
-use crate::test::{NotToBeHad, Step, join, step, test_slowly};
+use crate::test::{NotToBeHad, Prepare, Step, in_pairs, join, slow_test};
 use crate::workspace;
 
 /// `everything`: the newest debugpy on each interpreter too.
@@ -22,7 +22,7 @@ pub(crate) fn steps(everything: bool) -> Vec<Step> {
         let others = found.into_iter().filter(|found| found.minor != usual);
         chosen.extend(others.map(|other| ("requirements.txt", Some(other))));
     }
-    chosen
+    let tests = chosen
         .into_iter()
         .filter_map(|(requirements, interpreter)| Some((requirements, interpreter?)))
         .map(|(requirements, interpreter)| {
@@ -31,12 +31,14 @@ pub(crate) fn steps(everything: bool) -> Vec<Step> {
             } else {
                 ", the oldest debugpy"
             };
-            step(format!("debug sessions on {interpreter}{age}"), move || {
-                let python = debugpy(&interpreter, requirements)?;
-                test_slowly("debug_sessions", "HELDBY_TEST_DEBUGPY", &join(&[python])?)
-            })
-        })
-        .collect()
+            let name = format!("debug sessions on {interpreter}{age}");
+            let prepare: Prepare = Box::new(move || {
+                let python = join(&[debugpy(&interpreter, requirements)?])?;
+                Ok(slow_test("debug_sessions", "HELDBY_TEST_DEBUGPY", &python))
+            });
+            (name, Ok(prepare))
+        });
+    in_pairs(tests)
 }
 
 /// A Python that has debugpy.

@@ -1,7 +1,9 @@
 //! Other programs: run, and judged by how they end.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{self, Seek as _, Write as _};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,6 +16,48 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{}` failed ({status})", shown(command));
     }
     Ok(())
+}
+
+/// A program that runs beside others. It is ended when nobody waits for it.
+pub(crate) struct Started {
+    child: Child,
+    said: File,
+    shown: String,
+}
+
+impl Started {
+    pub(crate) fn new(command: &mut Command) -> Result<Self> {
+        let shown = shown(command);
+        let said = tempfile::tempfile().context("cannot make a temporary file")?;
+        let copy = || said.try_clone().context("cannot make a temporary file");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(copy()?)
+            .stderr(copy()?)
+            .spawn()
+            .with_context(|| format!("cannot start `{shown}`"))?;
+        Ok(Self { child, said, shown })
+    }
+
+    /// Waits for its end, and shows what it wrote.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let status = self.child.wait().context("cannot wait for a program")?;
+        self.said.rewind().context("cannot read what was said")?;
+        io::copy(&mut self.said, &mut io::stdout()).context("cannot show what was said")?;
+        io::stdout().flush().context("cannot show what was said")?;
+        if !status.success() {
+            bail!("`{}` failed ({status})", self.shown);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has ended, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Runs a program in silence. Returns what it wrote to standard output; the error has all that it wrote.

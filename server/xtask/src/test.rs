@@ -1,11 +1,13 @@
 //! `cargo xtask test`: everything that guards the project. All steps run, whatever fails before them.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -136,7 +138,7 @@ fn steps(all: bool) -> Vec<Step> {
         }
     }
     let chosen = interpreters.chosen(all);
-    steps.extend(chosen.iter().cloned().map(agent_step));
+    steps.extend(in_pairs(chosen.iter().cloned().map(agent_test)));
     if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
         // The tests of the one take long enough for every change.
         let one = if all { chosen.len() } else { 1 };
@@ -192,6 +194,70 @@ pub(crate) fn step(name: impl Into<String>, work: impl FnOnce() -> Result<()> + 
     }
 }
 
+/// What a step prepares and then runs: one command, which leaves the other core to others.
+pub(crate) type Prepare = Box<dyn FnOnce() -> Result<Command>>;
+
+/// Steps of one command each, two at a time: the second of a pair is begun together with the first, and told of in its turn.
+pub(crate) fn in_pairs(
+    prepared: impl IntoIterator<Item = (String, Result<Prepare, String>)>,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut alone: Option<Rc<RefCell<Beside>>> = None;
+    for (name, prepare) in prepared {
+        let prepare = match prepare {
+            Ok(prepare) => prepare,
+            Err(why) => {
+                let work = Work::Skip(why);
+                steps.push(Step { name, work });
+                continue;
+            }
+        };
+        match alone.take() {
+            None => {
+                let second = Rc::new(RefCell::new(Beside::Nothing));
+                alone = Some(Rc::clone(&second));
+                steps.push(step(name, move || {
+                    second.borrow_mut().begin();
+                    process::run(&mut prepare()?)
+                }));
+            }
+            Some(second) => {
+                *second.borrow_mut() = Beside::Prepared(prepare);
+                steps.push(step(name, move || second.take().finish()));
+            }
+        }
+    }
+    steps
+}
+
+/// The second step of a pair.
+#[derive(Default)]
+enum Beside {
+    #[default]
+    Nothing,
+    Prepared(Prepare),
+    Begun(Result<process::Started>),
+}
+
+impl Beside {
+    fn begin(&mut self) {
+        *self = match std::mem::take(self) {
+            Self::Prepared(prepare) => {
+                Self::Begun(prepare().and_then(|mut command| process::Started::new(&mut command)))
+            }
+            other => other,
+        };
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.begin();
+        match self {
+            Self::Begun(started) => started?.finish(),
+            Self::Nothing | Self::Prepared(_) => Ok(()),
+        }
+    }
+}
+
 /// Runs cargo in the workspace. In continuous integration the lock file must be up to date.
 fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
     let mut command = workspace::cargo(&[subcommand]);
@@ -221,12 +287,17 @@ pub(crate) fn join(paths: &[PathBuf]) -> Result<OsString> {
 
 /// The tests of one test target that `cargo test` ignores, with a variable in their environment.
 pub(crate) fn test_slowly(file: &str, variable: &str, value: &OsStr) -> Result<()> {
+    process::run(&mut slow_test(file, variable, value))
+}
+
+/// The command for [`test_slowly`].
+pub(crate) fn slow_test(file: &str, variable: &str, value: &OsStr) -> Command {
     let mut command = workspace::cargo(&["test", "--package", "heldby-tests", "--test", file]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
     }
-    command.args(["--", "--ignored"]);
-    process::run(command.env(variable, value))
+    command.args(["--", "--ignored"]).env(variable, value);
+    command
 }
 
 /// `heldby run` with servers from the Python package index.
@@ -387,15 +458,13 @@ impl Interpreters {
     }
 }
 
-fn agent_step((name, interpreter): (String, Result<Interpreter, String>)) -> Step {
+fn agent_test(
+    (name, interpreter): (String, Result<Interpreter, String>),
+) -> (String, Result<Prepare, String>) {
     let name = format!("agent on {name}");
-    match interpreter {
-        Ok(interpreter) => step(name, move || test_agent(&interpreter)),
-        Err(why) => Step {
-            name,
-            work: Work::Skip(why),
-        },
-    }
+    let prepare = interpreter
+        .map(|interpreter| -> Prepare { Box::new(move || agent_test_command(&interpreter)) });
+    (name, prepare)
 }
 
 fn native_agent_step(
@@ -514,8 +583,12 @@ fn free_threaded_step() -> Step {
     })
 }
 
-/// The agent's own tests, in Python.
 fn test_agent(interpreter: &Interpreter) -> Result<()> {
+    process::run(&mut agent_test_command(interpreter)?)
+}
+
+/// The agent's own tests, in Python.
+fn agent_test_command(interpreter: &Interpreter) -> Result<Command> {
     let tests = workspace::root().join("tests").join("agent");
     let has_tests = fs::read_dir(&tests).is_ok_and(|mut entries| {
         entries.any(|entry| {
@@ -527,7 +600,7 @@ fn test_agent(interpreter: &Interpreter) -> Result<()> {
     unittest
         .args(["-m", "unittest", "discover"])
         .current_dir(tests);
-    process::run(&mut unittest)
+    Ok(unittest)
 }
 
 /// The demo, compared with its truth, in a process of its own so that it can only leave what it leaves a user.
