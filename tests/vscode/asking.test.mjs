@@ -58,6 +58,7 @@ workbenchTest(
     const log = path.join(home, "vscode", "heldby.log");
     const loads = () => readFileSync(log, "utf8").split("objects of process").length;
     let before = loads();
+    const kill = (signal, known) => signalServer(log, signal, known);
     const first = await kill("SIGKILL");
     await workbench.hasBeenTold(/ended unexpectedly and was started again/);
     await workbench.screenshot("killed");
@@ -129,10 +130,12 @@ workbenchTest(
 );
 
 /** Sends a signal to the server that has come after one that is known. */
-async function kill(signal, known) {
+async function signalServer(log, signal, known) {
   const pid = await until("the server runs", () => {
     const pids = execFileSync("pgrep", ["-f", `^${process.env.VSCODE_EXTENSIONS}/.*heldby lsp$`], { encoding: "utf8" }).trim().split("\n");
-    return pids.map(Number).find((pid) => pid !== known);
+    // Of this test: others may run beside it.
+    const isOurs = (pid) => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`HELDBY_LOG=${log}`);
+    return pids.map(Number).find((pid) => pid !== known && isOurs(pid));
   });
   process.kill(pid, signal);
   return pid;

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use crate::dist;
 use crate::process;
 use crate::python::{self, Interpreter};
-use crate::test::{NotToBeHad, Step, step};
+use crate::test::{NotToBeHad, Prepare, Step, in_pairs};
 use crate::workspace::{self, Profile};
 
 /// The versions of VS Code that have an own folder in `tests/vscode`, with what they are installed from.
@@ -37,32 +37,32 @@ const BROWSERS: [&str; 4] = [
 
 pub(crate) fn steps() -> Vec<Step> {
     let package = Rc::new(OnceCell::new());
-    [
+    // In pairs that take about the same time: two browsers are what two cores can bear.
+    let tests = [
         ("before it is needed", CURRENT, "starting.test.mjs"),
         ("as a user does", CURRENT, "user.test.mjs"),
         ("attached", CURRENT, "attached.test.mjs"),
+        ("who holds this", CURRENT, "asking.test.mjs"),
         ("two processes", CURRENT, "processes.test.mjs"),
         ("a busy loop", CURRENT, "busy.test.mjs"),
-        ("who holds this", CURRENT, "asking.test.mjs"),
         ("inside, current", CURRENT, "inside.test.mjs"),
         ("inside, older", OLDER, "inside.test.mjs"),
     ]
     .map(|(name, version, file)| {
         let package = Rc::clone(&package);
-        step(format!("vscode: {name}"), move || {
+        let prepare: Prepare = Box::new(move || {
             // The first of these steps builds it, for all.
             let built = package
                 .get()
                 .map_or_else(vsix, |built: &PathBuf| Ok(built.clone()))?;
             let bench = Bench::prepare(version, package.get_or_init(|| built))?;
-            process::run(
-                bench
-                    .node()
-                    .args(["--test-reporter", "spec", "--test", file]),
-            )
-        })
-    })
-    .into()
+            let mut test = bench.node();
+            test.args(["--test-reporter", "spec", "--test", file]);
+            Ok(test)
+        });
+        (format!("vscode: {name}"), Ok(prepare))
+    });
+    in_pairs(tests)
 }
 
 /// Figures of snapshots in VS Code, with the server that users get.
