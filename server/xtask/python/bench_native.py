@@ -28,6 +28,8 @@ class Order:
 
 class Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One packet an answer: the second of two would wait for the visitor's system to acknowledge the first.
+    wbufsize = -1
     orders = {}
 
     def do_GET(self):
