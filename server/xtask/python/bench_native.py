@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -129,14 +130,17 @@ def serve(agent, dump):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [sys.executable, "-c", VISITOR, str(server.server_port), "9"]
-    visitor = subprocess.Popen(command, stdout=subprocess.PIPE)
+    # Not through a pipe, which nobody reads meanwhile.
+    said = tempfile.TemporaryFile()
+    visitor = subprocess.Popen(command, stdout=said)
     time.sleep(3)
     begun = time.time()
     agent.dump(dump)
     ended = time.time()
-    said = visitor.communicate()[0].decode().splitlines()
+    visitor.wait()
     server.shutdown()
-    answers = [tuple(map(float, line.split())) for line in said]
+    said.seek(0)
+    answers = [tuple(map(float, line.split())) for line in said.read().decode().splitlines()]
     spans = {"before": (answers[0][0], begun), "during": (begun, ended), "after": (ended, answers[-1][0])}
     found = {}
     for name, (first, last) in spans.items():
