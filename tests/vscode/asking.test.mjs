@@ -102,8 +102,14 @@ workbenchTest(
     await workbench.run("heldby: Open Dump…");
     const box = workbench.page.locator(".quick-input-widget input[type=text]").first();
     await box.waitFor();
-    await box.fill(copy);
     await until("the dialogue has taken the file", async () => {
+      if (!(await box.isVisible())) {
+        return true;
+      }
+      // A dialogue that has only just opened writes its folder over what was typed, and Enter then goes into that.
+      if ((await box.inputValue()) !== copy) {
+        await box.fill(copy);
+      }
       await workbench.page.keyboard.press("Enter");
       return box.waitFor({ state: "hidden", timeout: 2000 }).then(() => true, () => false);
     });

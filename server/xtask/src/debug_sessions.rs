@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::process;
 use crate::python::{self, Interpreter};
-use crate::test::{NotToBeHad, Prepare, Step, in_pairs, join, slow_test};
+use crate::test::{NotToBeHad, Prepare, Step, join, slow_test, two_at_a_time};
 use crate::workspace;
 
 /// `everything`: the newest debugpy on each interpreter too.
@@ -38,7 +38,7 @@ pub(crate) fn steps(everything: bool) -> Vec<Step> {
             });
             (name, Ok(prepare))
         });
-    in_pairs(tests)
+    two_at_a_time(tests)
 }
 
 /// A Python that has debugpy.

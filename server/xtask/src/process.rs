@@ -39,6 +39,11 @@ impl Started {
         Ok(Self { child, said, shown })
     }
 
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        let ended = self.child.try_wait().context("cannot wait for a program")?;
+        Ok(ended.is_none())
+    }
+
     /// Waits for its end, and shows what it wrote.
     pub(crate) fn finish(mut self) -> Result<()> {
         let status = self.child.wait().context("cannot wait for a program")?;

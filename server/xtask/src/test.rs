@@ -7,7 +7,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -138,7 +139,7 @@ fn steps(all: bool) -> Vec<Step> {
         }
     }
     let chosen = interpreters.chosen(all);
-    steps.extend(in_pairs(chosen.iter().cloned().map(agent_test)));
+    steps.extend(two_at_a_time(chosen.iter().cloned().map(agent_test)));
     if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
         // The tests of the one take long enough for every change.
         let one = if all { chosen.len() } else { 1 };
@@ -197,63 +198,104 @@ pub(crate) fn step(name: impl Into<String>, work: impl FnOnce() -> Result<()> + 
 /// What a step prepares and then runs: one command, which leaves the other core to others.
 pub(crate) type Prepare = Box<dyn FnOnce() -> Result<Command>>;
 
-/// Steps of one command each, two at a time: the second of a pair is begun together with the first, and told of in its turn.
-pub(crate) fn in_pairs(
+/// Steps of one command each, two at a time: while one is waited for, the next is begun, and told of in its turn.
+pub(crate) fn two_at_a_time(
     prepared: impl IntoIterator<Item = (String, Result<Prepare, String>)>,
 ) -> Vec<Step> {
+    let queue = Rc::<Queue>::default();
     let mut steps = Vec::new();
-    let mut alone: Option<Rc<RefCell<Beside>>> = None;
     for (name, prepare) in prepared {
-        let prepare = match prepare {
-            Ok(prepare) => prepare,
-            Err(why) => {
-                let work = Work::Skip(why);
-                steps.push(Step { name, work });
-                continue;
+        let work = match prepare {
+            Err(why) => Work::Skip(why),
+            Ok(prepare) => {
+                let queue = Rc::clone(&queue);
+                let job = Rc::new(RefCell::new(Job::Prepared(prepare)));
+                queue.jobs.borrow_mut().push(Rc::downgrade(&job));
+                Work::Run(Box::new(move || queue.finish(&job)))
             }
         };
-        match alone.take() {
-            None => {
-                let second = Rc::new(RefCell::new(Beside::Nothing));
-                alone = Some(Rc::clone(&second));
-                steps.push(step(name, move || {
-                    second.borrow_mut().begin();
-                    process::run(&mut prepare()?)
-                }));
-            }
-            Some(second) => {
-                *second.borrow_mut() = Beside::Prepared(prepare);
-                steps.push(step(name, move || second.take().finish()));
-            }
-        }
+        steps.push(Step { name, work });
     }
     steps
 }
 
-/// The second step of a pair.
+/// The commands of some steps, in their order. A step that was not chosen is gone, and its command with it.
 #[derive(Default)]
-enum Beside {
-    #[default]
-    Nothing,
-    Prepared(Prepare),
-    Begun(Result<process::Started>),
+struct Queue {
+    jobs: RefCell<Vec<Weak<RefCell<Job>>>>,
 }
 
-impl Beside {
-    fn begin(&mut self) {
-        *self = match std::mem::take(self) {
-            Self::Prepared(prepare) => {
-                Self::Begun(prepare().and_then(|mut command| process::Started::new(&mut command)))
+enum Job {
+    Prepared(Prepare),
+    Begun(process::Started),
+    /// It could not be begun, or its end is not known.
+    Failed(anyhow::Error),
+    Finished,
+}
+
+impl Queue {
+    /// So many commands run at a time: as many as the smallest machine that continuous integration has can bear.
+    const AT_A_TIME: usize = 2;
+    const REST: Duration = Duration::from_millis(50);
+
+    /// Waits for one command; those behind it are begun as soon as there is room for them.
+    fn finish(&self, job: &RefCell<Job>) -> Result<()> {
+        loop {
+            self.begin();
+            if !job.borrow_mut().runs() {
+                break;
             }
-            other => other,
-        };
+            thread::sleep(Self::REST);
+        }
+        match job.replace(Job::Finished) {
+            Job::Begun(started) => started.finish(),
+            Job::Failed(error) => Err(error),
+            Job::Prepared(_) | Job::Finished => Ok(()),
+        }
     }
 
-    fn finish(mut self) -> Result<()> {
-        self.begin();
+    fn begin(&self) {
+        let jobs: Vec<_> = self
+            .jobs
+            .borrow()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect();
+        let mut running = jobs.iter().filter(|job| job.borrow_mut().runs()).count();
+        for job in jobs {
+            if running < Self::AT_A_TIME && job.borrow_mut().begin() {
+                running += 1;
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Whether it was begun now.
+    fn begin(&mut self) -> bool {
+        match std::mem::replace(self, Self::Finished) {
+            Self::Prepared(prepare) => {
+                let started = prepare().and_then(|mut command| process::Started::new(&mut command));
+                *self = started.map_or_else(Self::Failed, Self::Begun);
+                matches!(self, Self::Begun(_))
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    fn runs(&mut self) -> bool {
         match self {
-            Self::Begun(started) => started?.finish(),
-            Self::Nothing | Self::Prepared(_) => Ok(()),
+            Self::Begun(started) => match started.runs() {
+                Ok(runs) => runs,
+                Err(error) => {
+                    *self = Self::Failed(error);
+                    false
+                }
+            },
+            Self::Prepared(_) | Self::Failed(_) | Self::Finished => false,
         }
     }
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use crate::dist;
 use crate::process;
 use crate::python::{self, Interpreter};
-use crate::test::{NotToBeHad, Prepare, Step, in_pairs};
+use crate::test::{NotToBeHad, Prepare, Step, step, two_at_a_time};
 use crate::workspace::{self, Profile};
 
 /// The versions of VS Code that have an own folder in `tests/vscode`, with what they are installed from.
@@ -37,32 +37,40 @@ const BROWSERS: [&str; 4] = [
 
 pub(crate) fn steps() -> Vec<Step> {
     let package = Rc::new(OnceCell::new());
-    // In pairs that take about the same time: two browsers are what two cores can bear.
+    let built = Rc::clone(&package);
+    let mut steps = vec![step("vscode: the extension is built", move || {
+        let package = vsix()?;
+        built.get_or_init(|| package);
+        Ok(())
+    })];
+    // The longest first: nothing is left to run alone at the end.
     let tests = [
-        ("before it is needed", CURRENT, "starting.test.mjs"),
         ("as a user does", CURRENT, "user.test.mjs"),
-        ("attached", CURRENT, "attached.test.mjs"),
         ("who holds this", CURRENT, "asking.test.mjs"),
-        ("two processes", CURRENT, "processes.test.mjs"),
+        ("attached", CURRENT, "attached.test.mjs"),
         ("a busy loop", CURRENT, "busy.test.mjs"),
+        ("two processes", CURRENT, "processes.test.mjs"),
+        ("before it is needed", CURRENT, "starting.test.mjs"),
         ("inside, current", CURRENT, "inside.test.mjs"),
         ("inside, older", OLDER, "inside.test.mjs"),
     ]
     .map(|(name, version, file)| {
         let package = Rc::clone(&package);
         let prepare: Prepare = Box::new(move || {
-            // The first of these steps builds it, for all.
-            let built = package
-                .get()
-                .map_or_else(vsix, |built: &PathBuf| Ok(built.clone()))?;
-            let bench = Bench::prepare(version, package.get_or_init(|| built))?;
+            let package = match package.get() {
+                Some(built) => PathBuf::clone(built),
+                // The step that builds it was not chosen, or has failed: then it says why again.
+                None => vsix()?,
+            };
+            let bench = Bench::prepare(version, &package)?;
             let mut test = bench.node();
             test.args(["--test-reporter", "spec", "--test", file]);
             Ok(test)
         });
         (format!("vscode: {name}"), Ok(prepare))
     });
-    in_pairs(tests)
+    steps.extend(two_at_a_time(tests));
+    steps
 }
 
 /// Figures of snapshots in VS Code, with the server that users get.
