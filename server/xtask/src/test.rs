@@ -334,7 +334,7 @@ pub(crate) fn test_slowly(file: &str, variable: &str, value: &OsStr) -> Result<(
 
 /// The command for [`test_slowly`].
 pub(crate) fn slow_test(file: &str, variable: &str, value: &OsStr) -> Command {
-    let mut command = workspace::cargo(&["test", "--package", "heldby-tests", "--test", file]);
+    let mut command = workspace::cargo(&["test", "--workspace", "--test", file]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
     }

@@ -56,10 +56,8 @@ pub(crate) fn build_native_agent(profile: Profile) -> Result<PathBuf> {
 /// Builds the heldby binary, and the native agent beside it, and says where the binary is.
 pub(crate) fn build_heldby(profile: Profile) -> Result<PathBuf> {
     let (arguments, folder): (&[&str], _) = match profile {
-        Profile::Debug => (
-            &["build", "--package", "heldby", "--package", "heldby-native"],
-            "debug",
-        ),
+        // As its tests are built: else each has its own copy of what it is made of, a few features apart.
+        Profile::Debug => (&["build", "--workspace", "--all-targets"], "debug"),
         Profile::Release => (
             &[
                 "build",
