@@ -45,6 +45,33 @@ fn loading_tells_what_was_loaded_once_it_shows() {
     assert_eq!(client.shut_down(), 0);
 }
 
+/// Who has taken a dump and who watches its folder both tell of it.
+#[test]
+fn a_dump_is_read_again_only_when_it_was_written_again() {
+    let gallery = Gallery::new();
+    let dumps = gallery.dumps(2);
+    let mut client = Client::start(&[gallery.root()]);
+    let read = |client: &Client| {
+        let reports = client.notifications("$/progress");
+        let messages = reports
+            .iter()
+            .filter_map(|report| report["value"]["message"].as_str());
+        messages
+            .filter(|message| message.starts_with("reading "))
+            .count()
+    };
+    client.load(&dumps);
+    assert_eq!(read(&client), 2);
+    let again = client.load(&dumps);
+    assert_eq!(again["loaded"].as_array().unwrap().len(), 2);
+    assert_eq!(read(&client), 2);
+    let content = std::fs::read(&dumps[1]).unwrap();
+    std::fs::write(&dumps[1], content).unwrap();
+    client.load(&dumps);
+    assert_eq!(read(&client), 3);
+    assert_eq!(client.shut_down(), 0);
+}
+
 #[test]
 fn one_dump_informs_and_three_warn() {
     let gallery = Gallery::new();

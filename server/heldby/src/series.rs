@@ -3,8 +3,10 @@
 //! One heap is in memory at a time, the newest whole dump's; of the others only counts by access path are kept.
 
 use std::collections::HashSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use heldby_dump::{Dump, Header, Problem, ProcessKey, SourceFile};
 use heldby_finding::{DumpSummary, Finding, Module, Program, SourceFact, findings};
@@ -31,10 +33,29 @@ pub(crate) struct Series {
 #[derive(Debug)]
 pub(crate) struct SeriesDump {
     pub(crate) path: PathBuf,
+    /// Before it was read.
+    version: Option<Version>,
     pub(crate) taken_at_nanoseconds: u64,
     at_exit: bool,
     for_question: bool,
     state: State,
+}
+
+/// What tells that a file was written again.
+#[derive(Debug, PartialEq, Eq)]
+struct Version {
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Version {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            bytes: metadata.len(),
+            modified: metadata.modified().ok()?,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -71,17 +92,31 @@ impl Series {
         }
     }
 
-    /// Adds a dump of the process; a dump at the same path is another one by now.
-    pub(crate) fn add(&mut self, path: &Path, header: &Header) {
+    /// Adds a dump of the process, and says whether it has to be read. A dump at the same path is another one by now, unless its file
+    /// is as it was: who took a dump and who watches its folder both tell of it.
+    pub(crate) fn add(&mut self, path: &Path, header: &Header) -> bool {
+        let version = Version::of(path);
+        let is_known = self.dumps.iter().any(|dump| {
+            dump.path == path
+                && dump.taken_at_nanoseconds == header.taken_at_nanoseconds
+                && dump.version == version
+                && version.is_some()
+                && matches!(dump.state, State::Read { .. })
+        });
+        if is_known {
+            return false;
+        }
         self.remove(path);
         self.dumps.push(SeriesDump {
             path: path.to_owned(),
+            version,
             taken_at_nanoseconds: header.taken_at_nanoseconds,
             at_exit: header.at_exit,
             for_question: header.for_question,
             state: State::Unread,
         });
         self.dumps.sort_by_key(|dump| dump.taken_at_nanoseconds);
+        true
     }
 
     /// Forgets the dump at a path.

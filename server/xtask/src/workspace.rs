@@ -56,8 +56,17 @@ pub(crate) fn build_native_agent(profile: Profile) -> Result<PathBuf> {
 /// Builds the heldby binary, and the native agent beside it, and says where the binary is.
 pub(crate) fn build_heldby(profile: Profile) -> Result<PathBuf> {
     let (arguments, folder): (&[&str], _) = match profile {
-        // As its tests are built: else each has its own copy of what it is made of, a few features apart.
-        Profile::Debug => (&["build", "--workspace", "--all-targets"], "debug"),
+        // As its tests are built: else each has its own copy of what it is made of, a few features apart. But not this program, which runs.
+        Profile::Debug => (
+            &[
+                "build",
+                "--workspace",
+                "--all-targets",
+                "--exclude",
+                "xtask",
+            ],
+            "debug",
+        ),
         Profile::Release => (
             &[
                 "build",

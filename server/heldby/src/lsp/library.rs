@@ -106,13 +106,16 @@ impl Library {
         progress: &dyn Fn(&str),
     ) -> Result<Vec<Loaded>, Cancelled> {
         let mut headers = Vec::new();
+        let mut unread = Vec::new();
         for path in paths {
             cancel.check()?;
             self.problems.retain(|(known, _)| known != path);
             match heldby_dump::read_header(path) {
                 Ok(header) => {
                     let process = header.process();
-                    self.entry(process).series.add(path, &header);
+                    if self.entry(process).series.add(path, &header) {
+                        unread.push(process);
+                    }
                     headers.push((path.clone(), Ok(process)));
                 }
                 Err(error) => {
@@ -132,7 +135,7 @@ impl Library {
         }
         self.sort();
         for at in 0..self.entries.len() {
-            if touched.contains(&self.entries[at].series.process) {
+            if unread.contains(&self.entries[at].series.process) {
                 let entry = &mut self.entries[at];
                 entry.view = None;
                 if let Err(cancelled) = entry.series.read(cancel, progress) {
