@@ -52,6 +52,7 @@ programs! {
     bounded_deque_that_fills
     cache_by_call
     cache_on_method
+    cache_shown_as_attribute
     cache_that_flattens
     cached_property
     chained_exceptions
@@ -68,6 +69,7 @@ programs! {
     context_variable
     context_variable_default
     context_variables_made_each_time
+    copy_in_its_place
     coroutine_frame
     cycle_with_collector
     cycle_without_collector
@@ -87,6 +89,7 @@ programs! {
     futures_never_done
     generator_frame
     globals_subscript
+    handed_to_what_is_not_known
     heap_queue
     helper_of_a_library
     helper_of_the_project
@@ -94,12 +97,14 @@ programs! {
     init_subclass_registry
     instance_attribute
     keys_that_never_repeat
+    keys_that_weigh_more
     library_through_library
     lines_of_made_code
     linked_list
     logging_handlers
     logging_registry
     loop_over_containers
+    lookup_beside_its_table
     made_by_exec
     memoizing_decorator
     metaclass_registry
@@ -133,6 +138,7 @@ programs! {
     thread_local_subclass
     threads_that_never_end
     timers_far_ahead
+    tokens_chained
     tuple_assignment
     two_holders
     unbounded_queue_of_bytes

@@ -1,5 +1,7 @@
 //! From holdings to findings: asks the source where each holder is defined and stored into, names the findings, ranks them.
 
+use std::cmp::Reverse;
+
 use heldby_retention::{BindingKind, Holding, How, NamedBinding, NamedClass, NamedFunction};
 use heldby_source::{Binding, ClassName, FunctionName, Question, Site, SourceFiles, Sources};
 
@@ -44,33 +46,98 @@ pub fn findings(holdings: &[Holding], program: Program<'_>) -> Vec<Finding> {
         modules,
         local_path,
     };
-    let mut findings: Vec<(u64, Finding)> = holdings
+    let mut found: Vec<Found> = holdings
         .iter()
-        .map(|holding| (weight(holding), join.finding(holding)))
+        .map(|holding| join.finding(holding))
         .collect();
-    name_other_holders(holdings, &mut findings);
-    findings.sort_by(|(left_weight, left), (right_weight, right)| {
-        left.severity
-            .cmp(&right.severity)
-            .then_with(|| {
-                left.limits
-                    .bound
-                    .is_some()
-                    .cmp(&right.limits.bound.is_some())
-            })
-            .then(right_weight.cmp(left_weight))
-            .then_with(|| left.access_path.cmp(&right.access_path))
+    name_other_holders(holdings, &mut found);
+    let standings: Vec<Standing> = (0..found.len())
+        .map(|at| Standing::of(holdings, &found, at))
+        .collect();
+    let findings = found.into_iter().zip(&standings).map(|(found, standing)| {
+        let mut finding = found.finding;
+        finding.severity = standing.severity;
+        finding
+    });
+    let findings: Vec<Finding> = findings.collect();
+    let mut findings: Vec<(Standing, Finding)> = standings.into_iter().zip(findings).collect();
+    findings.sort_by(|(left, left_finding), (right, right_finding)| {
+        left.cmp(right)
+            .then_with(|| left_finding.access_path.cmp(&right_finding.access_path))
     });
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
+/// A finding, and what its rank needs to know.
+struct Found {
+    finding: Finding,
+    /// Its container is emptied now and then.
+    is_emptied: bool,
+}
+
+/// What ranks a finding, the best first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Standing {
+    severity: Severity,
+    is_bounded: bool,
+    /// Nobody could go anywhere from it.
+    has_no_place: bool,
+    /// It is emptied now and then, while another holder of the same objects is not: it copies from that one.
+    is_copy: bool,
+    weight: Reverse<u64>,
+}
+
+impl Standing {
+    /// Of the finding in row `at`, which stands as its holding does.
+    fn of(holdings: &[Holding], found: &[Found], at: usize) -> Self {
+        let Found {
+            finding,
+            is_emptied,
+        } = &found[at];
+        let mut same = holdings
+            .iter()
+            .zip(found)
+            .filter(|(other, _)| holdings[at].together_with.contains(&other.identity));
+        let stays = |(_, other): (&Holding, &Found)| !other.is_emptied;
+        let is_copy = *is_emptied && same.any(stays);
+        let has_no_place = has_no_place(finding);
+        let gains = |finding: &Finding| -> Vec<u64> {
+            let counts = finding.growth.counts.windows(2);
+            counts.map(|pair| pair[1].saturating_sub(pair[0])).collect()
+        };
+        let goes_along = has_no_place
+            && found.iter().any(|other| {
+                other.finding.severity == finding.severity
+                    && !self::has_no_place(&other.finding)
+                    && gains(&other.finding) == gains(finding)
+            });
+        Self {
+            // Who mends the other has mended this one too.
+            severity: if is_copy || goes_along {
+                Severity::Information
+            } else {
+                finding.severity
+            },
+            is_bounded: finding.limits.bound.is_some(),
+            has_no_place,
+            is_copy,
+            weight: Reverse(weight(&holdings[at])),
+        }
+    }
+}
+
+/// Whether no line of the source has anything to do with a finding.
+fn has_no_place(finding: &Finding) -> bool {
+    finding.holder.definition.is_none() && finding.stores.is_empty()
+}
+
 /// Findings of the same objects name each other's holders. Findings stand as their holdings do.
-fn name_other_holders(holdings: &[Holding], findings: &mut [(u64, Finding)]) {
-    let paths: Vec<String> = findings
+fn name_other_holders(holdings: &[Holding], found: &mut [Found]) {
+    let paths: Vec<String> = found
         .iter()
-        .map(|(_, finding)| finding.holder.path.clone())
+        .map(|found| found.finding.holder.path.clone())
         .collect();
-    for (holding, (_, finding)) in holdings.iter().zip(findings) {
+    for (holding, Found { finding, .. }) in holdings.iter().zip(found) {
         let others = holdings
             .iter()
             .zip(&paths)
@@ -106,7 +173,7 @@ struct Join<'a> {
 }
 
 impl Join<'_> {
-    fn finding(&self, holding: &Holding) -> Finding {
+    fn finding(&self, holding: &Holding) -> Found {
         let bindings: Vec<Binding> = holding.bindings.iter().map(to_source).collect();
         let growth = match holding.how {
             How::Items { depth } => heldby_source::Growth::Items { depth },
@@ -200,7 +267,7 @@ impl Join<'_> {
             Severity::Information
         };
         let tail = access_path.strip_prefix(&holder.path).unwrap_or_default();
-        Finding {
+        let finding = Finding {
             id: format!(
                 "{:016x}",
                 fnv1a(format!("{}{tail}", holder.path).as_bytes())
@@ -238,6 +305,10 @@ impl Join<'_> {
                     reference: hop.reference.clone(),
                 })
                 .collect(),
+        };
+        Found {
+            finding,
+            is_emptied: answer.is_emptied,
         }
     }
 
@@ -347,6 +418,10 @@ fn to_source(binding: &NamedBinding) -> Binding {
         BindingKind::FunctionAttribute => Binding::FunctionAttribute {
             function: function(),
             name: name(),
+            free_variable: binding
+                .free_variable
+                .as_ref()
+                .map(|(function, name)| (function_name(Some(function)), name.clone())),
         },
     }
 }

@@ -107,6 +107,8 @@ pub struct NamedBinding {
     pub has_default: Option<bool>,
     /// Other module globals bound to the same object, as an import makes them: module and name.
     pub aliases: Vec<(String, String)>,
+    /// For an attribute of a function: a free variable of that very function, a wrapper perhaps, which is bound to the same object.
+    pub free_variable: Option<(NamedFunction, String)>,
 }
 
 /// A link of a chain: `object` is referenced by `referrer` under `label`.
@@ -207,6 +209,11 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         (_, _, Some(&row)) => heap.text(names.modules[row as usize].name).to_owned(),
         _ => String::new(),
     };
+    let free_variable = if kind == BindingKind::FunctionAttribute {
+        named_function(heap, owner).zip(free_variable_of(heap, owner, object))
+    } else {
+        None
+    };
     let aliases = if kind == BindingKind::ModuleGlobal {
         aliases(heap, object, (&module, &name))
     } else {
@@ -225,6 +232,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         path: String::new(),
         has_default: None,
         aliases,
+        free_variable,
     })
 }
 
@@ -277,6 +285,7 @@ pub(crate) fn table_of_modules(heap: &Heap, table: ObjectId) -> NamedBinding {
         path: format!("{module}.{name}"),
         has_default: None,
         aliases: Vec::new(),
+        free_variable: None,
     }
 }
 
@@ -433,6 +442,20 @@ fn resolution_order(heap: &Heap, class: ObjectId) -> Vec<NamedClass> {
         .collect();
     classes.retain(|class| !is_object(class));
     classes
+}
+
+/// The free variable of a function that is bound to an object.
+fn free_variable_of(heap: &Heap, function: ObjectId, object: ObjectId) -> Option<String> {
+    let variables = heap.references(function);
+    let mut variables =
+        variables.filter(|reference| reference.label.kind() == ReferenceKind::FreeVariable);
+    let bound = variables.find(|variable| {
+        let mut contents = heap.references(variable.target);
+        contents.any(|content| {
+            content.label.kind() == ReferenceKind::CellContents && content.target == object
+        })
+    });
+    bound.map(|variable| heap.text(StringId(variable.label.value())).to_owned())
 }
 
 /// What a function is called.

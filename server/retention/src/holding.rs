@@ -4,8 +4,8 @@ use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind, StringId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::binding::{
-    Link, binding_at, context_variable_of, links, module_file, named_code, named_function,
-    table_of_modules,
+    Link, binding_at, context_variable_of, is_inside_context, links, module_file, named_code,
+    named_function, table_of_modules,
 };
 use crate::cycles::GarbageType;
 use crate::growth::{Counts, Growth, Rise, flattens};
@@ -15,8 +15,8 @@ use crate::known::{
 };
 use crate::written::Writer;
 use crate::{
-    Analysis, BindingKind, NamedBinding, NamedFunction, Pattern, PatternCounts, PatternId,
-    PatternKey, Step, Territories, Territory,
+    Analysis, BindingKind, NamedBinding, NamedFunction, PatternCounts, PatternId, PatternKey, Step,
+    Territories, Territory,
 };
 
 /// One reference of a chain, as it is shown.
@@ -245,6 +245,14 @@ fn drop_what_others_tell(holdings: &mut Vec<Holding>) {
     });
 }
 
+/// Whether objects of this type are values that hold nothing.
+fn is_plain(type_name: &str) -> bool {
+    matches!(
+        type_name,
+        "int" | "float" | "bool" | "complex" | "str" | "bytes" | "NoneType"
+    )
+}
+
 /// Whether objects of this type keep their size for life.
 fn is_immutable(type_name: &str) -> bool {
     matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
@@ -350,7 +358,8 @@ impl Context<'_> {
         largest
     }
 
-    /// Keys and values of the same container are one finding: the values', unless these only carry what is no object of its own.
+    /// Keys and values of the same container are one finding: the values', unless these only carry what is no object of its own, or are
+    /// plain while the keys are not.
     fn one_of_each_container(&self, risen: &mut Vec<(PatternId, Rise)>) {
         let pattern = |id: PatternId| self.analysis.patterns.get(id);
         let is_empty_carrier = |id: PatternId| {
@@ -361,14 +370,25 @@ impl Context<'_> {
             let wanted = risen.iter().filter(|(id, _)| wanted(*id));
             wanted.map(|(id, _)| pattern(*id).parent).collect()
         };
+        let is_plain = |id: PatternId| {
+            let types = self.analysis.patterns.types(id);
+            types
+                .iter()
+                .all(|&(type_index, ..)| is_plain(&self.heap.type_name(type_index)))
+        };
         let is_item = |id: PatternId| matches!(pattern(id).step, Step::Item | Step::Context);
-        let with_keys = parents_of(&|id| pattern(id).step == Step::Key);
-        let with_items = parents_of(&|id| is_item(id) && !is_empty_carrier(id));
+        let is_key = |id: PatternId| pattern(id).step == Step::Key;
+        let with_keys = parents_of(&is_key);
+        let with_keys_that_matter = parents_of(&|id| is_key(id) && !is_plain(id));
+        let says_less = |id: PatternId| {
+            is_empty_carrier(id)
+                || with_keys_that_matter.contains(&pattern(id).parent) && is_plain(id)
+        };
+        let with_items = parents_of(&|id| is_item(id) && !says_less(id));
         risen.retain(|(id, _)| {
             let parent = pattern(*id).parent;
-            let is_key = pattern(*id).step == Step::Key;
-            !(is_key && with_items.contains(&parent)
-                || is_item(*id) && with_keys.contains(&parent) && is_empty_carrier(*id))
+            !(is_key(*id) && with_items.contains(&parent)
+                || is_item(*id) && with_keys.contains(&parent) && says_less(*id))
         });
     }
 
@@ -396,6 +416,7 @@ impl Context<'_> {
 
     fn holding(&self, id: PatternId, rise: Option<Rise>) -> Option<Holding> {
         let patterns = &self.analysis.patterns;
+        let id = self.told_of_recursion(id);
         let pattern = patterns.get(id);
         let carried = self.carried(id);
         let what = carried.unwrap_or(id);
@@ -403,10 +424,7 @@ impl Context<'_> {
         let repeated = self.repeated(id);
         // Of a chain of objects that each hold the next one, the first is what the program's names hold.
         let (chain, id) = match repeated.last() {
-            Some(&first) => {
-                let above = patterns.ancestors(first).count() - 1;
-                (chain[chain.len().saturating_sub(above)..].to_vec(), first)
-            }
+            Some(&first) => (self.upper_part(&chain, first), first),
             None => (chain, id),
         };
         let mut bindings: Vec<NamedBinding> = Vec::new();
@@ -425,7 +443,9 @@ impl Context<'_> {
             && variable.kind == BindingKind::ContextVariable
         {
             variable.type_name = "_contextvars.ContextVar".to_owned();
-            if let Some((name, has_default)) = context_variable_of(self.heap, pattern.sample) {
+            if let Some((name, has_default)) =
+                context_variable_of(self.heap, patterns.get(id).sample)
+            {
                 variable.name = name;
                 variable.has_default = Some(has_default);
             }
@@ -552,6 +572,18 @@ impl Context<'_> {
             keys_hold_instances: self.keys_hold_instances(&chain),
             bindings,
         })
+    }
+
+    /// The part of a chain that is the access path `id`, which it goes through.
+    fn upper_part(&self, chain: &[Link], id: PatternId) -> Vec<Link> {
+        let mut levels = self.analysis.patterns.ancestors(id).count() - 1;
+        let mut from = chain.len();
+        while from > 0 && levels > 0 {
+            from -= 1;
+            // The tree of a context's values is no part of the path.
+            levels -= usize::from(!is_inside_context(self.heap, chain[from].object));
+        }
+        chain[from..].to_vec()
     }
 
     /// Where the containers of what has risen were seen to grow.
@@ -682,34 +714,57 @@ impl Context<'_> {
         })
     }
 
+    /// Of the objects of a recursion, which all grow together, what is told: those whose class is the program's, before the lists and
+    /// tokens between them.
+    fn told_of_recursion(&self, id: PatternId) -> PatternId {
+        let patterns = &self.analysis.patterns;
+        let own = patterns.get(id);
+        let is_own = |id: PatternId| !self.is_of_standard_library(patterns.get(id).sample);
+        if !own.recurs || is_own(id) {
+            return id;
+        }
+        // From where the path leads back to `id`, up to it.
+        let mut ends = patterns
+            .children
+            .iter()
+            .filter(|((above, ..), below)| **below == id && *above != own.parent)
+            .map(|((above, ..), _)| *above)
+            .collect::<Vec<_>>();
+        ends.sort_unstable();
+        let told = ends.into_iter().find_map(|end| {
+            let circle = patterns.ancestors(end).map(|(at, _)| at);
+            let circle: Vec<PatternId> = circle.take_while(|at| *at != id).collect();
+            let mut downwards = circle.into_iter().rev();
+            downwards.find(|&at| is_own(at) && patterns.get(at).recurs)
+        });
+        told.unwrap_or(id)
+    }
+
     /// The access paths on which the one at hand repeats itself, as a linked list does: nearest first, its first object last.
     fn repeated(&self, id: PatternId) -> Vec<PatternId> {
         let patterns = &self.analysis.patterns;
         let own = patterns.get(id);
-        let again =
-            |pattern: &Pattern| pattern.step == own.step && pattern.first_type == own.first_type;
-        let mut above = patterns.ancestors(id).skip(1);
-        let Some((first, pattern)) = above.find(|(_, pattern)| again(pattern)) else {
-            return Vec::new();
-        };
         // Two levels of the same kind are no recursion: one is where a deeper object was taken for the second level's.
-        let recurs = patterns
-            .children
-            .iter()
-            .any(|((above, ..), below)| *below == id && *above != own.parent);
-        if !recurs {
+        if !own.recurs {
             return Vec::new();
         }
-        // `document.version.before`: the list begins with what has the same type under another name.
-        let head = match patterns.get(pattern.parent) {
-            namespace if namespace.step == Step::Through => namespace.parent,
-            _ => pattern.parent,
+        let mut above = patterns.ancestors(id).enumerate().skip(1);
+        let first = above.find(|(_, (_, pattern))| {
+            pattern.step == own.step && pattern.first_type == own.first_type
+        });
+        let Some((period, (first, _))) = first else {
+            return Vec::new();
         };
-        if patterns.get(head).first_type == own.first_type && head != PatternId::ROOT {
-            vec![first, head]
-        } else {
-            vec![first]
-        }
+        // `document.version.before`: the list begins with what has the same type under another name.
+        let head = patterns
+            .ancestors(first)
+            .skip(1)
+            .take(period)
+            .find(|(_, pattern)| pattern.first_type == own.first_type);
+        [first]
+            .into_iter()
+            .chain(head.map(|(head, _)| head))
+            .collect()
     }
 
     /// What stands in the objects of an access path that only carry it: the values of a bounded cache, the arguments in a key.

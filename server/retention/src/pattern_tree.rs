@@ -11,7 +11,7 @@ use crate::known::NAMESPACES;
 use crate::patterns::{Pattern, PatternId, Patterns, Step};
 
 /// Paths are not followed up farther than this when a recursion is looked for.
-const DEEPEST_RECURSION: usize = 64;
+pub(crate) const DEEPEST_RECURSION: usize = 64;
 
 impl Pattern {
     pub(crate) fn root() -> Self {
@@ -25,6 +25,7 @@ impl Pattern {
             shallow_bytes: 0,
             retained_bytes: 0,
             identity: 0,
+            recurs: false,
         }
     }
 }
@@ -185,6 +186,9 @@ impl Patterns {
             .can_recur()
             .then(|| self.repeated(above, step, type_index))
             .flatten();
+        if let Some(again) = repeated {
+            self.mark_recursion(above, again);
+        }
         let existing = repeated.or_else(|| self.children.get(&(above, step, u32::MAX)).copied());
         let node = existing.unwrap_or_else(|| {
             let mut hasher = FxHasher::default();
@@ -228,6 +232,19 @@ impl Patterns {
             let step = step_of(heap, self.get(above), link.object, link.referrer, label);
             self.known_child(above, step, heap.type_index(link.object))
         })
+    }
+
+    /// From `from` the path goes on at `again`, which stands above it.
+    fn mark_recursion(&mut self, from: PatternId, again: PatternId) {
+        let mut at = from;
+        loop {
+            let node = &mut self.nodes[at.index()];
+            node.recurs = true;
+            if at == again || at == PatternId::ROOT {
+                break;
+            }
+            at = node.parent;
+        }
     }
 
     fn repeated(&self, above: PatternId, step: Step, type_index: u32) -> Option<PatternId> {

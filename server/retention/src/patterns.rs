@@ -4,7 +4,7 @@ use heldby_heap::{Cancel, Cancelled, Heap, ObjectId, StringId};
 use rustc_hash::FxHashMap;
 
 use crate::binding::is_type_inside_contexts;
-use crate::pattern_tree::step_of;
+use crate::pattern_tree::{DEEPEST_RECURSION, step_of};
 use crate::{Chains, Dominators};
 
 /// One of so many is a small part.
@@ -95,6 +95,8 @@ pub struct Pattern {
     pub retained_bytes: u64,
     /// Names the path across dumps: a hash of its steps.
     pub identity: u64,
+    /// The path leads to itself again, as that of a linked list does.
+    pub(crate) recurs: bool,
 }
 
 /// Objects of one type at an access path.
@@ -161,7 +163,7 @@ impl Patterns {
             pattern_of[object.index()] = pattern;
 
             let retained = dominators.retained_bytes(object);
-            let is_topmost = pattern_of[dominators.immediate(object).index()] != pattern;
+            let is_topmost = patterns.is_topmost(&pattern_of, dominators, object);
             let entries = heap
                 .references(object)
                 .filter(|reference| reference.label.kind().is_item())
@@ -187,6 +189,33 @@ impl Patterns {
             }
         }
         Ok(patterns)
+    }
+
+    /// Whether none of the objects whose going would free this one hangs at the same path: what that one retains, this one is a part of.
+    fn is_topmost(
+        &self,
+        pattern_of: &[PatternId],
+        dominators: &Dominators,
+        object: ObjectId,
+    ) -> bool {
+        let pattern = pattern_of[object.index()];
+        // A path that does not lead to itself has nothing of its own above.
+        let levels = if self.get(pattern).recurs {
+            DEEPEST_RECURSION
+        } else {
+            1
+        };
+        let mut above = object;
+        for _ in 0..levels {
+            above = dominators.immediate(above);
+            if pattern_of[above.index()] == pattern {
+                return false;
+            }
+            if above == ObjectId::ROOT {
+                break;
+            }
+        }
+        true
     }
 
     /// All access paths.

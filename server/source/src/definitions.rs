@@ -62,7 +62,7 @@ pub(crate) fn definition(
                 .min_by_key(|made| (!project.is_user(made.file), made.file, made.span))?;
             Some((best.file, best.span))
         }
-        Binding::FunctionAttribute { function, name } => {
+        Binding::FunctionAttribute { function, name, .. } => {
             let at = scopes::function(project, function)?;
             let (places, files) = roots::of(project, binding);
             let tracer = Tracer::new(project, places);

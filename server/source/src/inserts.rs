@@ -1,6 +1,7 @@
 //! Stores into containers: calls, subscripts and augmented assignments whose receiver reaches the binding, here or one
 //! hand further: a parameter, an attribute or a result that holds the same object.
 
+use memchr::memmem::Finder;
 use rustc_hash::FxHashSet;
 
 use crate::imports::{Meaning, Receiver};
@@ -523,6 +524,33 @@ impl Scan<'_, '_, '_> {
         }
     }
 
+    /// The method of this name, if the package of this file and the user's code have just one: then whose it is need not be known.
+    fn only_method(&self, name: &str) -> Option<At> {
+        let project = self.tracer.project;
+        let home = roots::top(project, self.file);
+        let definition = format!("def {name}(");
+        let definition = Finder::new(&definition);
+        let near = project
+            .files()
+            .filter(|&file| project.is_user(file) || roots::top(project, file) == home)
+            .filter(|&file| project.mentions(file, &definition));
+        let mut found = None;
+        for file in near {
+            let Some(tree) = project.tree(file) else {
+                continue;
+            };
+            let methods = tree.scopes().filter(|(scope, what)| {
+                tree.name(what.name) == name && tree.class_of_method(*scope).is_some()
+            });
+            for (scope, _) in methods {
+                if found.replace(At { file, scope }).is_some() {
+                    return None;
+                }
+            }
+        }
+        found
+    }
+
     /// The function that a call runs, and how many of its parameters the call does not write.
     fn callee(&self, callee: NodeId, act: &Act) -> Option<(At, usize)> {
         let project = self.tracer.project;
@@ -537,10 +565,15 @@ impl Scan<'_, '_, '_> {
         let class = match project.receiver(self.file, of, act.scope) {
             Receiver::SelfOf(class)
             | Receiver::InstanceOf(class)
-            | Receiver::ClassItself(class) => class,
-            _ => return None,
+            | Receiver::ClassItself(class) => Some(class),
+            Receiver::Other => return None,
+            Receiver::Unknown => None,
         };
-        let method = project.method(class, self.tree.name(name))?;
+        let name = self.tree.name(name);
+        let method = match class {
+            Some(class) => project.method(class, name)?,
+            None => self.only_method(name)?,
+        };
         let is_static = project
             .tree(method.file)?
             .is_decorated(method.scope, "staticmethod");

@@ -180,6 +180,8 @@ pub enum Binding {
         function: FunctionName,
         /// The attribute's name.
         name: String,
+        /// A free variable that is bound to the same object, and the function that has it: the wrapper of `function`, perhaps.
+        free_variable: Option<(FunctionName, String)>,
     },
 }
 
@@ -263,6 +265,8 @@ pub struct Answer {
     pub stores: Vec<Store>,
     /// The bound that the definition of the innermost binding gives its container, as written: `maxsize=1000`.
     pub bound: Option<String>,
-    /// Lines that take entries out of the container.
+    /// Lines that take entries out of the container, or put an empty one in its place.
     pub removals: Vec<Site>,
+    /// Some of the removals put an empty container in its place.
+    pub is_emptied: bool,
 }

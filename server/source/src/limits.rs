@@ -1,8 +1,9 @@
 //! What limits how far a container grows: a bound that its definition gives it, and code that takes entries out again.
 
 use crate::project::{FileId, Project};
-use crate::python::{Deed, How, Node, NodeId};
+use crate::python::{Deed, How, Node, NodeId, ScopeKind};
 use crate::reach::{Sureness, Tracer};
+use crate::stores;
 use crate::text::Span;
 
 /// Parameters that bound what a class or decorator makes.
@@ -15,6 +16,8 @@ const REMOVING: &[&str] = &[
 ];
 /// Functions that take entries out of their first argument.
 const REMOVING_FUNCTIONS: &[&str] = &["heappop"];
+/// Classes of containers whose names do not look like it.
+const CONTAINERS: &[&str] = &["dict", "list", "set", "deque"];
 /// Removals told, at most.
 const MOST: usize = 4;
 
@@ -106,10 +109,40 @@ pub(crate) fn removals(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<(FileId
             }
         }
     }
+    found.extend(resets(tracer, files));
     found.sort_by_key(|(file, span)| (!tracer.project.is_user(*file), *file, *span));
     found.dedup();
     found.truncate(MOST);
     found
+}
+
+/// The lines of functions that put an empty container in the place of the one that the binding was first given: all that was in it
+/// goes. A container that is made when it is first wanted is none of these: before it there was none.
+pub(crate) fn resets(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<(FileId, Span)> {
+    let (mut first, mut later) = (false, Vec::new());
+    for store in stores::assignments(tracer, files) {
+        let Some(tree) = tracer.project.tree(store.file) else {
+            continue;
+        };
+        let is_empty = store.values.iter().all(|&value| match tree.node(value) {
+            Node::Display(parts) => tree.kids(parts).is_empty(),
+            Node::Call { callee, arguments } => {
+                let is_class =
+                    |name: &str| CONTAINERS.contains(&name) || name.starts_with(char::is_uppercase);
+                tree.arguments(arguments).is_empty() && tree.last_name(callee).is_some_and(is_class)
+            }
+            _ => false,
+        });
+        if !is_empty || store.sureness >= Sureness::NameOnly {
+            continue;
+        }
+        let function = tree.enclosing(store.scope, ScopeKind::Function);
+        match function.map(|function| tree.name(tree.scope(function).name)) {
+            None | Some("__init__" | "__new__") => first = true,
+            Some(_) => later.push((store.file, store.span)),
+        }
+    }
+    if first { later } else { Vec::new() }
 }
 
 #[cfg(test)]

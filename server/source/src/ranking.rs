@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 
-use crate::project::{FileId, Project};
+use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, Node, NodeId, ScopeId, ScopeKind, Tree};
 use crate::reach::Sureness;
-use crate::scopes::owner;
+use crate::scopes::{self, owner};
 use crate::stores::{Found, Kind};
-use crate::{Growth, Question, Role, roots};
+use crate::{Binding, Growth, Question, Role, roots};
 
 /// Stores known by an attribute's name alone that are listed: beside sure ones, and alone.
 const NAME_ONLY_BESIDE: usize = 6;
@@ -27,6 +27,30 @@ pub(crate) fn stores(
     if matches!(question.growth, Growth::Bound | Growth::Raised) {
         drop_definitions(project, &mut found);
     }
+    // `wrapper.cache = cache`, in each branch for another `wrapper`: the one that is asked about stores itself.
+    let holder = match question.bindings.first() {
+        Some(Binding::FunctionAttribute {
+            function,
+            free_variable,
+            ..
+        }) => {
+            let function = free_variable
+                .as_ref()
+                .map_or(function, |(wrapper, _)| wrapper);
+            scopes::function(project, function)
+        }
+        _ => None,
+    };
+    let is_of_another = |store: &Found| {
+        let is_within = |holder: At| {
+            let tree = project
+                .tree(store.file)
+                .filter(|_| store.file == holder.file)?;
+            let mut around = std::iter::successors(Some(store.scope), |&at| tree.scope(at).parent);
+            Some(around.any(|scope| scope == holder.scope))
+        };
+        holder.is_some_and(|holder| is_within(holder) != Some(true))
+    };
     found.sort_by_cached_key(|store| {
         let fits = fits_held(project, question.held, store);
         let once = runs_once(project, store);
@@ -50,6 +74,7 @@ pub(crate) fn stores(
             once,
             Reverse(fits),
             misses_depth,
+            is_of_another(store),
             store.sureness,
             store.kind,
             place,

@@ -284,13 +284,25 @@ impl<'s, 'a> Tracer<'s, 'a> {
     pub(crate) fn of_function(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
         let is_root = |place: &Place| matches!(place, Place::OfFunction { .. });
         self.roots.iter().find(|root| is_root(&root.place))?;
-        let Meaning::Function(meant) = self.project.meaning(file, node, scope)? else {
-            return None;
-        };
         self.root_of(
-            |place| matches!(place, Place::OfFunction { function, .. } if *function == meant),
+            |place| matches!(place, Place::OfFunction { function, .. } if self.can_mean(file, node, scope, *function)),
             Sureness::Resolved,
         )
+    }
+
+    /// Whether the expression is the function, or one of those that a name has in turn: `wrapper`, defined in each branch.
+    fn can_mean(&self, file: FileId, node: NodeId, scope: ScopeId, function: At) -> bool {
+        if self.project.meaning(file, node, scope) == Some(Meaning::Function(function)) {
+            return true;
+        }
+        let is_definition = |binder: &Binder| matches!(binder, Binder::Definition(defined) if *defined == function.scope);
+        self.project.tree(file).is_some_and(|tree| {
+            let Node::Name(name) = tree.node(node) else {
+                return false;
+            };
+            let owner = owner(tree, scope, name).filter(|_| file == function.file);
+            owner.is_some_and(|(_, binders)| binders.iter().any(is_definition))
+        })
     }
 
     fn root_variable(&self, at: At, name: &str) -> Option<Reach> {
@@ -477,10 +489,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 Place::OfFunction {
                     function,
                     name: own,
-                } if own == name => {
-                    let meaning = self.project.meaning(file, of, scope);
-                    (meaning == Some(Meaning::Function(*function))).then_some(Sureness::Resolved)
-                }
+                } if own == name => self
+                    .can_mean(file, of, scope, *function)
+                    .then_some(Sureness::Resolved),
                 Place::Function(function) if node != of => {
                     self.method_sureness(file, of, name, scope, *function)
                 }

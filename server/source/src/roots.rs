@@ -4,10 +4,10 @@ use memchr::memmem::Finder;
 
 use crate::imports::Meaning;
 use crate::project::{At, FileId, Project};
-use crate::python::{Deed, How, Node, ScopeId};
+use crate::python::{Binder, Deed, How, Node, NodeId, ScopeId, Tree};
 use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::scopes;
-use crate::{Binding, definitions};
+use crate::{Binding, FunctionName, definitions};
 
 /// Other names under which a binding is imported that are followed into further files, at most.
 const MOST_ALIASES: usize = 64;
@@ -100,22 +100,9 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             ))
         }
         Binding::Closure { function, name } | Binding::Local { function, name } => {
-            let at = scopes::function(project, function)?;
-            let tree = project.tree(at.file)?;
             let free = matches!(binding, Binding::Closure { .. });
-            let sym = tree.sym(name)?;
-            let scope = scopes::variable_owner(tree, at.scope, sym, free)
-                .or_else(|| scopes::variable_owner(tree, at.scope, sym, false))?;
-            Some((
-                vec![Place::Variable {
-                    at: At {
-                        file: at.file,
-                        scope,
-                    },
-                    name: name.clone(),
-                }],
-                vec![at.file],
-            ))
+            let (file, place) = variable_of(project, function, name, free)?;
+            Some((vec![place], vec![file]))
         }
         Binding::Cache { function } => {
             let at = scopes::function(project, function)?;
@@ -130,18 +117,27 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             }
             Some((places, sorted(files)))
         }
-        Binding::FunctionAttribute { function, name } => {
+        Binding::FunctionAttribute {
+            function,
+            name,
+            free_variable,
+        } => {
             let at = scopes::function(project, function)?;
+            let mut places = vec![Place::OfFunction {
+                function: at,
+                name: name.clone(),
+            }];
             let mut files = project.mentioning(&format!(".{name}"));
             files.retain(|&file| file == at.file || near(project, at.file, file));
             files.extend(callers_of(project, at));
-            Some((
-                vec![Place::OfFunction {
-                    function: at,
-                    name: name.clone(),
-                }],
-                sorted(files),
-            ))
+            let variable = free_variable.as_ref();
+            if let Some((file, place)) =
+                variable.and_then(|(function, name)| variable_of(project, function, name, true))
+            {
+                files.push(file);
+                places.push(place);
+            }
+            Some((places, sorted(files)))
         }
         Binding::UnnamedContextVariables { name, has_default } => {
             let made = definitions::context_variables(project, name, *has_default);
@@ -159,6 +155,28 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             Some((places, sorted(files)))
         }
     }
+}
+
+/// A variable of a function, or a free one, and the file that has it.
+fn variable_of(
+    project: &Project<'_>,
+    function: &FunctionName,
+    name: &str,
+    free: bool,
+) -> Option<(FileId, Place)> {
+    let at = scopes::function(project, function)?;
+    let tree = project.tree(at.file)?;
+    let sym = tree.sym(name)?;
+    let scope = scopes::variable_owner(tree, at.scope, sym, free)
+        .or_else(|| scopes::variable_owner(tree, at.scope, sym, false))?;
+    let place = Place::Variable {
+        at: At {
+            file: at.file,
+            scope,
+        },
+        name: name.to_owned(),
+    };
+    Some((at.file, place))
 }
 
 /// The files that may use a variable of the module: its own, and those that name both it and its package.
@@ -226,6 +244,62 @@ fn sorted(mut files: Vec<FileId>) -> Vec<FileId> {
     files.sort_unstable();
     files.dedup();
     files
+}
+
+/// Whether a variable is given a value that is made of what the roots hold.
+fn is_made_of(tracer: &Tracer<'_, '_>, file: FileId, tree: &Tree, binders: &[Binder]) -> bool {
+    binders.iter().any(|binder| {
+        let Binder::Act(index) = *binder else {
+            return false;
+        };
+        let Some(act) = tree.act(index) else {
+            return false;
+        };
+        let Deed::Bind {
+            value: Some(value), ..
+        } = act.deed
+        else {
+            return false;
+        };
+        let is_it = |part: NodeId| {
+            let reach = tracer.reach(file, part, act.scope);
+            reach.is_some_and(|reach| reach.depth == 0)
+        };
+        tree.within(value).into_iter().any(is_it)
+    })
+}
+
+/// The variables that the binding was given hold the same object: `wrapper.cache = cache`.
+pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
+    let mut given: Vec<Place> = Vec::new();
+    for &file in files {
+        let Some(tree) = tracer.project.tree(file) else {
+            continue;
+        };
+        for act in &tree.acts {
+            if let Deed::Bind {
+                target,
+                value: Some(value),
+                how: How::Assign | How::Annotated,
+            } = act.deed
+                && let (Node::Attribute { .. }, Node::Name(name)) =
+                    (tree.node(target), tree.node(value))
+                && let Some(sureness) = tracer.is_binding(file, target, act.scope)
+                && let Some((scope, binders)) = scopes::owner(tree, act.scope, name)
+                && scope != ScopeId::MODULE
+                // `copy = x.items.copy(); …; x.items = copy`: that is the one, whatever `x` is.
+                && (sureness < Sureness::NameOnly || is_made_of(tracer, file, tree, binders))
+            {
+                given.push(Place::Variable {
+                    at: At { file, scope },
+                    name: tree.name(name).to_owned(),
+                });
+            }
+        }
+    }
+    for place in given {
+        tracer.add_root(Root { place, depth: 0 });
+    }
 }
 
 /// Lets other files import the binding by the other names that `files` give it: `from m import A as B`, `B = A`.

@@ -88,6 +88,10 @@ impl<'a> Sources<'a> {
             let (roots, mut files) = roots::of(&self.project, binding);
             let mut tracer = Tracer::new(&self.project, roots);
             roots::add_aliases(&mut tracer, &mut files);
+            let takes_items = matches!(question.growth, Growth::Items { .. });
+            if takes_items {
+                roots::add_given(&mut tracer, &files);
+            }
             let found = match binding {
                 Binding::Cache { .. } => stores::calls(&tracer, &files, Role::Call),
                 Binding::ModuleGlobal { module, name } if name == keepers::WARNING_REGISTRY => {
@@ -104,7 +108,6 @@ impl<'a> Sources<'a> {
             let found = ranking::stores(&self.project, question, found);
             let outer = question.bindings.get(index + 1..=last).unwrap_or_default();
             let callers = callers::find(&self.project, binding, outer, question.held, &found);
-            let takes_items = matches!(question.growth, Growth::Items { .. });
             let removals = if takes_items {
                 limits::removals(&tracer, &files)
             } else {
@@ -116,6 +119,7 @@ impl<'a> Sources<'a> {
             return Answer {
                 stores: self.listed(ranking::joined(&self.project, found, callers)),
                 bound,
+                is_emptied: takes_items && !limits::resets(&tracer, &files).is_empty(),
                 removals: removals
                     .into_iter()
                     .filter_map(|(file, span)| self.project.site(file, span))

@@ -313,7 +313,7 @@ fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
 fn test_workspace(interpreters: &[PathBuf], all: bool) -> Result<()> {
     // The native agent stands beside the binary, where cargo puts no library for the sake of tests.
     workspace::build_heldby(Profile::Debug)?;
-    let mut command = workspace::cargo(&["test", "--workspace"]);
+    let mut command = workspace::cargo(&["test", "--workspace", "--no-fail-fast"]);
     if std::env::var_os("CI").is_some() {
         command.arg("--locked");
     }

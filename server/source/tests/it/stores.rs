@@ -375,6 +375,7 @@ fn attribute_of_a_function() {
         &items(Binding::FunctionAttribute {
             function: function("m.py", "seen"),
             name: "all".into(),
+            free_variable: None,
         }),
         "
 #- m.py
