@@ -79,6 +79,7 @@ programs! {
     default_argument
     defaultdict_of_lists
     event_emitter
+    emptied_lists_stay
     evicting_cache_that_fills
     exit_stack
     frame_local

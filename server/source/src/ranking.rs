@@ -13,6 +13,9 @@ use crate::{Binding, Growth, Question, Role, roots};
 const NAME_ONLY_BESIDE: usize = 6;
 const NAME_ONLY_ALONE: usize = 20;
 
+/// Types of objects that are there for what is in them.
+const CONTAINERS: &[&str] = &["list", "dict", "set", "deque", "OrderedDict", "defaultdict"];
+
 /// The stores, best first, each once.
 pub(crate) fn stores(
     project: &Project<'_>,
@@ -41,6 +44,10 @@ pub(crate) fn stores(
         }
         _ => None,
     };
+    let holds_containers = question
+        .held
+        .first()
+        .is_some_and(|held| CONTAINERS.contains(&held.as_str()));
     let is_of_another = |store: &Found| {
         let is_within = |holder: At| {
             let tree = project
@@ -57,6 +64,8 @@ pub(crate) fn stores(
         let known_by_name = store.sureness == Sureness::NameOnly;
         let not_raised = question.growth == Growth::Raised && store.role == Role::Store;
         let misses_depth = !reaches_depth(project, store, depth);
+        // Of containers, whatever is in them, those are stores that make more of them.
+        let misses_containers = misses_depth && holds_containers;
         // Of stores in one function, the one under fewer conditions runs more often.
         let function = project
             .tree(store.file)
@@ -72,6 +81,7 @@ pub(crate) fn stores(
             not_raised,
             known_by_name,
             once,
+            misses_containers,
             Reverse(fits),
             misses_depth,
             is_of_another(store),
