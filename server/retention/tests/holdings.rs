@@ -13,16 +13,24 @@ use heldby_retention::{Analysis, Holding, How, Territories, holdings};
 
 /// Holdings of a series; `NNN` in the text stands for the numbers, dump by dump.
 fn series(text: &str, numbers: &[u64]) -> Vec<Holding> {
+    let heaps = numbers
+        .iter()
+        .map(|number| text.replace("NNN", &number.to_string()));
+    series_of(&heaps.collect::<Vec<_>>())
+}
+
+/// Holdings of a series of heaps.
+fn series_of(texts: &[String]) -> Vec<Holding> {
     let territories = Territories {
         standard_library: vec!["/python".to_owned()],
         library: vec!["/site-packages".to_owned()],
     };
     let mut earlier = Vec::new();
     let mut found = Vec::new();
-    for (index, number) in numbers.iter().enumerate() {
-        let heap = heap_text::heap(&text.replace("NNN", &number.to_string()));
+    for (index, text) in texts.iter().enumerate() {
+        let heap = heap_text::heap(text);
         let analysis = Analysis::of(&heap, &Cancel::new()).expect("nobody cancels");
-        if index + 1 == numbers.len() {
+        if index + 1 == texts.len() {
             found = holdings(&heap, &analysis, &earlier, &territories, false);
         }
         earlier.push(analysis.counts());
@@ -203,6 +211,35 @@ module app
           [*]: bytes xNNN
 ";
     assert_eq!(said(heap, &[20, 40, 60]).len(), 1);
+}
+
+/// Each object keeps the one before it in a list of one: what is told is the objects, and what all of them take, once.
+#[test]
+fn a_chain_through_containers_is_told_by_its_objects_and_counted_once() {
+    let chain = |length: usize| {
+        let mut text = "module app\n  .LAST: app.Version 100\n".to_owned();
+        for level in 0..length {
+            let indent = "  ".repeat(2 * level + 2);
+            text += &format!("{indent}/before: list 50\n{indent}  [*]: app.Version 100\n");
+        }
+        text
+    };
+    let found = series_of(&[chain(10), chain(20), chain(30)]);
+    let [holding] = &found[..] else {
+        panic!("{found:#?}");
+    };
+    assert_eq!(holding.held_type, "app.Version");
+    let rise: Vec<u64> = holding
+        .counts
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    assert_eq!(rise, [10, 10]);
+    let [first, second, last] = holding.retained_bytes[..] else {
+        panic!("{:?}", holding.retained_bytes);
+    };
+    assert_eq!([second - first, last - second], [1500, 1500]);
+    assert!(last <= 30 * 150 + 100, "{last}");
 }
 
 #[test]
