@@ -65,6 +65,7 @@ programs! {
     collector_callbacks
     comprehension
     conditional_import
+    container_of_its_own
     context_copies
     context_variable
     context_variable_default
@@ -114,6 +115,7 @@ programs! {
     monkey_patched_attribute
     named_tuple
     nested_containers
+    object_among_modules
     parameter
     property_returns_container
     queue_without_consumer

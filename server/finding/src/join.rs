@@ -182,11 +182,17 @@ impl Join<'_> {
             How::Set => heldby_source::Growth::Set,
             How::Raised => heldby_source::Growth::Raised,
         };
+        let innermost = holding.bindings.first();
+        let container: Vec<ClassName> = innermost
+            .into_iter()
+            .flat_map(|innermost| innermost.object_classes.iter().map(class_name))
+            .collect();
         let question = Question {
             bindings: &bindings,
             holder: holding.holder,
             growth,
             held: &holding.held_names,
+            container: &container,
         };
         let answer = self.sources.answer(&question);
 
@@ -232,6 +238,7 @@ impl Join<'_> {
                 role: store.role,
                 enclosing: store.enclosing.clone(),
                 user: self.is_user(&store.site.path),
+                runs_once: store.runs_once,
                 ran_at: self.placing.ran_at(&store.site),
                 runs: None,
             });

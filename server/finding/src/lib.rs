@@ -85,6 +85,8 @@ pub struct StorePlace {
     pub enclosing: String,
     /// Lies in the user's own code.
     pub user: bool,
+    /// Runs once in the program's life, as far as the source tells.
+    pub runs_once: bool,
     /// Where it stood in the text that ran; `None` where that is not known any more.
     pub ran_at: Option<RanAt>,
     /// How often it ran while that was counted.
@@ -191,7 +193,7 @@ impl Finding {
         if best.user {
             return None;
         }
-        others.iter().find(|store| store.user)
+        others.iter().find(|store| store.user && !store.runs_once)
     }
 }
 

@@ -89,6 +89,7 @@ impl Seen {
             role: Role::Store,
             enclosing: self.enclosing,
             user,
+            runs_once: false,
             ran_at: Some(self.ran_at),
             runs: None,
         }

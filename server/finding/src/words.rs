@@ -501,6 +501,7 @@ mod tests {
             role,
             enclosing: String::new(),
             user: true,
+            runs_once: false,
             ran_at: None,
             runs: None,
         }

@@ -252,12 +252,12 @@ fn store_mark(store: &StorePlace, is_primary: bool) -> Mark<'_> {
     }
 }
 
-/// The store that the finding shows first: the best one of the user's own code, where there is any.
+/// The store that the finding shows first: the best one of the user's own code that can make something grow, where there is any.
 fn best_store(finding: &Finding) -> Option<&StorePlace> {
     finding
         .stores
         .iter()
-        .find(|store| store.user)
+        .find(|store| store.user && !store.runs_once)
         .or(finding.stores.first())
 }
 

@@ -107,6 +107,8 @@ pub struct NamedBinding {
     pub has_default: Option<bool>,
     /// Other module globals bound to the same object, as an import makes them: module and name.
     pub aliases: Vec<(String, String)>,
+    /// The classes of that object: its own and the rest of its method resolution order, without `object`.
+    pub object_classes: Vec<NamedClass>,
     /// For an attribute of a function: a free variable of that very function, a wrapper perhaps, which is bound to the same object.
     pub free_variable: Option<(NamedFunction, String)>,
 }
@@ -232,6 +234,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         path: String::new(),
         has_default: None,
         aliases,
+        object_classes: resolution_order_of_type(heap, heap.type_index(object)),
         free_variable,
     })
 }
@@ -285,6 +288,7 @@ pub(crate) fn table_of_modules(heap: &Heap, table: ObjectId) -> NamedBinding {
         path: format!("{module}.{name}"),
         has_default: None,
         aliases: Vec::new(),
+        object_classes: Vec::new(),
         free_variable: None,
     }
 }

@@ -38,6 +38,9 @@ pub(crate) fn price(label: Label) -> u32 {
 
 const MAX_PRICE: usize = 48;
 
+/// What an entry of the table of modules costs more that is no module: whoever put it there has a name for it, mostly.
+const NO_MODULE: u32 = 16;
+
 impl Chains {
     /// Dijkstra's algorithm with a ring of buckets, for prices are small: O(n + m), 16 bytes an object while it runs.
     ///
@@ -51,6 +54,14 @@ impl Chains {
         let mut order = Vec::with_capacity(count);
         let mut buckets: Vec<Vec<u32>> = vec![Vec::new(); MAX_PRICE + 1];
         let mut settled = vec![false; count];
+        let names = heap.names();
+        let is_table = |label: Label| {
+            label.kind() == ReferenceKind::Root
+                && RootKind::from_code(label.value()) == Some(RootKind::Modules)
+        };
+        let mut of_root = heap.references(ObjectId::ROOT);
+        let table = of_root.find(|reference| is_table(reference.label));
+        let table = table.map_or(NONE, |reference| reference.target.number());
         distances[0] = 0;
         buckets[0].push(0);
         let (mut distance, mut empty) = (0u32, 0);
@@ -71,7 +82,10 @@ impl Chains {
                 order.push(object);
                 for reference in heap.references(ObjectId::new(object)) {
                     let target = reference.target.number();
-                    let reached = distance + price(reference.label);
+                    let mut reached = distance + price(reference.label);
+                    if object == table && !names.module_of.contains_key(&reference.target) {
+                        reached += NO_MODULE;
+                    }
                     if reached < distances[target as usize] {
                         distances[target as usize] = reached;
                         parents[target as usize] = object;

@@ -116,6 +116,9 @@ const KEYS_LOOKED_AT: usize = 8;
 const ITEMS_LOOKED_AT: usize = 32;
 /// What gains less in each interval may do so by chance.
 const LEAST_STEADY_GAIN: u64 = 4;
+/// Keys that retain so many times what the values do, which are nothing but containers, are what is told.
+const HEAVIER: u64 = 4;
+const CONTAINERS: &[&str] = &["list", "dict", "set", "tuple", "collections.deque"];
 /// Places where containers of one access path were seen to grow, beyond which they say nothing more.
 const MOST_PLACES: usize = 8;
 /// Without proven growth, at most so many of the largest are told.
@@ -380,9 +383,19 @@ impl Context<'_> {
         let is_key = |id: PatternId| pattern(id).step == Step::Key;
         let with_keys = parents_of(&is_key);
         let with_keys_that_matter = parents_of(&|id| is_key(id) && !is_plain(id));
+        let mut weight_of_keys: FxHashMap<PatternId, u64> = FxHashMap::default();
+        for (id, _) in risen.iter().filter(|(id, _)| is_key(*id)) {
+            *weight_of_keys.entry(pattern(*id).parent).or_default() += pattern(*id).retained_bytes;
+        }
         let says_less = |id: PatternId| {
+            let parent = pattern(id).parent;
+            // What has a name of the program's says more than its weight does.
+            let type_name = self.heap.type_name(pattern(id).first_type);
+            let keys = weight_of_keys.get(&parent).copied().unwrap_or_default();
+            let weighs_little = CONTAINERS.contains(&type_name.as_str())
+                && keys > HEAVIER.saturating_mul(pattern(id).retained_bytes);
             is_empty_carrier(id)
-                || with_keys_that_matter.contains(&pattern(id).parent) && is_plain(id)
+                || with_keys_that_matter.contains(&parent) && (is_plain(id) || weighs_little)
         };
         let with_items = parents_of(&|id| is_item(id) && !says_less(id));
         risen.retain(|(id, _)| {
@@ -449,6 +462,13 @@ impl Context<'_> {
                 variable.name = name;
                 variable.has_default = Some(has_default);
             }
+        }
+        if let Some(innermost) = bindings.first_mut() {
+            // The standard library's containers are written in C, whatever their source says.
+            innermost.object_classes.retain(|class| {
+                let file = module_file(self.heap, &class.module).unwrap_or_default();
+                self.territories.of_file(file) != Territory::StandardLibrary
+            });
         }
         let innermost = places.first().copied().unwrap_or(chain.len());
         let between = &chain[..innermost.min(chain.len())];

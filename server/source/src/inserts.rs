@@ -34,7 +34,6 @@ const INSERTING: &[&str] = &[
     "__setitem__",
     "add_last",
     "add_first",
-    "move_to_end",
 ];
 const UPDATING: &[&str] = &[
     "extend",
@@ -81,6 +80,18 @@ const REGISTERING: &[&str] = &[
 ];
 /// Methods of objects that keep what they are given outside Python's sight.
 const CALLING: &[&str] = &["set"];
+/// Classes whose methods are called with the container as their first argument.
+const CONTAINERS: &[&str] = &[
+    "dict",
+    "list",
+    "set",
+    "deque",
+    "OrderedDict",
+    "defaultdict",
+    "Counter",
+    "UserDict",
+    "UserList",
+];
 /// Functions that insert into their first argument.
 const INSERTING_FUNCTIONS: &[&str] = &[
     "heappush",
@@ -154,6 +165,7 @@ pub(crate) fn inserts(
             | Place::Function(at)
             | Place::OfFunction { function: at, .. } => again.push(at.file),
             Place::OfModule { .. } => {}
+            Place::Instance { classes } => again.extend(classes.iter().map(|class| class.file)),
             Place::Result(at) => {
                 again.push(at.file);
                 again.extend(roots::callers_of(tracer.project, *at));
@@ -325,6 +337,16 @@ impl Scan<'_, '_, '_> {
             && let Some(reach) = self.reach(callee, act)
         {
             return Some(self.found(act, reach, Kind::Insert, Role::Caller, values()));
+        }
+        // `dict.__setitem__(self, key, value)`.
+        if let (Node::Attribute { of, name }, [first, stored @ ..]) = (tree.node(callee), arguments)
+            && let Node::Name(class) = tree.node(of)
+            && CONTAINERS.contains(&tree.name(class))
+            && let Some((kind, role)) = self.verbs.store(tree.name(name))
+            && let Some(reach) = self.reach(first.value, act)
+        {
+            let stored = stored.iter().map(|argument| argument.value).collect();
+            return Some(self.found(act, reach, kind, role, stored));
         }
         // `stream.subscribe(SEEN.append)`.
         let bound_method = arguments

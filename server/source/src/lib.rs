@@ -24,6 +24,7 @@
 //!     holder: 0,
 //!     growth: Growth::Items { depth: 1 },
 //!     held: &["bytes".to_owned()],
+//!     container: &[],
 //! });
 //! assert_eq!(answer.definitions[0].as_ref().map(|site| site.line), Some(1));
 //! assert_eq!(answer.stores[0].site.line, 4);
@@ -197,6 +198,9 @@ pub struct Question<'a> {
     pub growth: Growth,
     /// Last names of the types, classes and functions that are held, most retaining first: `["Step", "Image"]`.
     pub held: &'a [String],
+    /// Of the innermost binding's object the class and the rest of its method resolution order, as far as they are written in Python:
+    /// a class of that kind stores by `self[key] = …`.
+    pub container: &'a [ClassName],
 }
 
 /// How things came to hang on the innermost binding.
@@ -254,6 +258,8 @@ pub struct Store {
     pub role: Role,
     /// Qualified name of the function around it, empty at a module's top level.
     pub enclosing: String,
+    /// It stands at a module's or a class's top level and in no loop: it is no reason for growth.
+    pub runs_once: bool,
 }
 
 /// The answer to a [`Question`].

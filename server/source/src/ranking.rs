@@ -177,7 +177,7 @@ fn sets_up(project: &Project<'_>, call: &Found) -> bool {
 }
 
 /// Statements of a module, and of a class in it, run once, unless they stand in a loop.
-fn runs_once(project: &Project<'_>, store: &Found) -> bool {
+pub(crate) fn runs_once(project: &Project<'_>, store: &Found) -> bool {
     let at_import = project
         .tree(store.file)
         .is_some_and(|tree| tree.enclosing(store.scope, ScopeKind::Function).is_none());

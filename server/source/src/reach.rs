@@ -59,6 +59,8 @@ pub(crate) enum Place {
     Function(At),
     /// What the function returns.
     Result(At),
+    /// The instance itself, of the first class: `self` in the methods of these classes.
+    Instance { classes: Vec<At> },
 }
 
 impl Place {
@@ -72,6 +74,7 @@ impl Place {
             Self::Function(at) | Self::Result(at) => project
                 .tree(at.file)
                 .map_or("", |tree| tree.name(tree.scope(at.scope).name)),
+            Self::Instance { .. } => "self",
         }
     }
 }
@@ -149,7 +152,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
     fn reach_here(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
         match tree.node(node) {
-            Node::Name(name) => self.name(file, name, scope),
+            Node::Name(name) => self
+                .name(file, name, scope)
+                .or_else(|| self.instance(file, node, scope)),
             Node::Attribute { of, name } => self
                 .attribute(file, node, of, tree.name(name), scope)
                 .or_else(|| self.field_of_tuple(file, of, tree.name(name), scope)),
@@ -157,7 +162,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 Some(reach) => Some(reach),
                 None => self.reach(file, of, scope).map(Reach::item),
             },
-            Node::Call { callee, arguments } => self.call(file, callee, arguments, scope),
+            Node::Call { callee, arguments } => self
+                .call(file, callee, arguments, scope)
+                .or_else(|| self.instance(file, node, scope)),
             Node::Choice(kids) => {
                 let reaches = tree
                     .kids(kids)
@@ -167,6 +174,23 @@ impl<'s, 'a> Tracer<'s, 'a> {
             }
             _ => None,
         }
+    }
+
+    /// `self`, and `super()`, in a method of the class of an object that is a container itself.
+    fn instance(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        let of_root = |root: &Root| match &root.place {
+            Place::Instance { classes } => Some((classes.clone(), root.depth)),
+            _ => None,
+        };
+        let (classes, depth) = self.roots.iter().find_map(of_root)?;
+        let Receiver::SelfOf(class) = self.project.receiver(file, node, scope) else {
+            return None;
+        };
+        let sureness = match classes.iter().position(|own| *own == class)? {
+            0 => Sureness::Resolved,
+            _ => Sureness::Base,
+        };
+        Some(Reach { depth, sureness })
     }
 
     fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
@@ -395,6 +419,16 @@ impl<'s, 'a> Tracer<'s, 'a> {
             && let Node::Text(attribute) = tree.node(named.value)
         {
             return self.attribute(file, of.value, of.value, tree.name(attribute), scope);
+        }
+        // `getattr(self, phase)`: any of the attributes.
+        if let (Node::Name(name), [of, ..]) = (tree.node(callee), arguments)
+            && tree.name(name) == "getattr"
+            && let Receiver::SelfOf(class) = self.project.receiver(file, of.value, scope)
+        {
+            return self.root_of(
+                |place| matches!(place, Place::Attribute { classes, .. } if classes.contains(&class)),
+                Sureness::Subclass,
+            );
         }
         self.returned(file, callee, scope)
     }

@@ -7,7 +7,7 @@ use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, How, Node, NodeId, ScopeId, Tree};
 use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::scopes;
-use crate::{Binding, FunctionName, definitions};
+use crate::{Binding, ClassName, FunctionName, definitions};
 
 /// Other names under which a binding is imported that are followed into further files, at most.
 const MOST_ALIASES: usize = 64;
@@ -62,15 +62,7 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             name,
             on_class,
         } => {
-            let mut classes: Vec<At> = Vec::new();
-            for class in names
-                .iter()
-                .filter_map(|class| scopes::class(project, class))
-            {
-                if !classes.contains(&class) {
-                    classes.push(class);
-                }
-            }
+            let classes = classes(project, names);
             let mut files: Vec<FileId> = classes.iter().map(|class| class.file).collect();
             files.extend(attribute_users(project, &files, name));
             let mut places = vec![Place::Attribute {
@@ -155,6 +147,20 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             Some((places, sorted(files)))
         }
     }
+}
+
+/// The classes whose source is there, each once.
+pub(crate) fn classes(project: &Project<'_>, names: &[ClassName]) -> Vec<At> {
+    let mut classes: Vec<At> = Vec::new();
+    for class in names
+        .iter()
+        .filter_map(|class| scopes::class(project, class))
+    {
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    classes
 }
 
 /// A variable of a function, or a free one, and the file that has it.

@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 use crate::inserts::{self, Verbs};
 use crate::project::{At, Project};
 use crate::python::ScopeKind;
-use crate::reach::Tracer;
+use crate::reach::{Place, Root, Tracer};
 use crate::stores::Found;
 use crate::{
     Answer, Binding, ClassName, FunctionName, Growth, Module, Question, Role, Site, SourceFiles,
@@ -85,10 +85,25 @@ impl<'a> Sources<'a> {
             .holder
             .min(question.bindings.len().saturating_sub(1));
         for (index, binding) in question.bindings.iter().enumerate().take(last + 1) {
-            let (roots, mut files) = roots::of(&self.project, binding);
+            let (mut roots, mut files) = roots::of(&self.project, binding);
+            let takes_items = matches!(question.growth, Growth::Items { .. });
+            // The items are the innermost object's own.
+            let own_classes = if takes_items && index == 0 {
+                roots::classes(&self.project, question.container)
+            } else {
+                Vec::new()
+            };
+            if !own_classes.is_empty() {
+                files.extend(own_classes.iter().map(|class| class.file));
+                files.sort_unstable();
+                files.dedup();
+                let place = Place::Instance {
+                    classes: own_classes.clone(),
+                };
+                roots.push(Root { place, depth: 0 });
+            }
             let mut tracer = Tracer::new(&self.project, roots);
             roots::add_aliases(&mut tracer, &mut files);
-            let takes_items = matches!(question.growth, Growth::Items { .. });
             if takes_items {
                 roots::add_given(&mut tracer, &files);
             }
@@ -106,8 +121,19 @@ impl<'a> Sources<'a> {
                 continue;
             }
             let found = ranking::stores(&self.project, question, found);
-            let outer = question.bindings.get(index + 1..=last).unwrap_or_default();
-            let callers = callers::find(&self.project, binding, outer, question.held, &found);
+            // Who calls the methods of a container's own class calls them on the container.
+            let stores_itself = found
+                .iter()
+                .any(|store| is_in_method_of(&self.project, store, &own_classes));
+            let outer = index + usize::from(!stores_itself);
+            let outer = question.bindings.get(outer..=last).unwrap_or_default();
+            let mut callers = callers::find(&self.project, binding, outer, question.held, &found);
+            if stores_itself && question.holder == 0 {
+                // Its own class says what it does.
+                for caller in &mut callers {
+                    caller.of_holder = false;
+                }
+            }
             let removals = if takes_items {
                 limits::removals(&tracer, &files)
             } else {
@@ -150,8 +176,23 @@ impl<'a> Sources<'a> {
                 site,
                 role: found.role,
                 enclosing,
+                runs_once: ranking::runs_once(&self.project, &found),
             })
         };
         found.into_iter().filter_map(store).collect()
     }
+}
+
+/// Whether a store stands in a method of one of the classes.
+fn is_in_method_of(project: &Project<'_>, store: &Found, classes: &[At]) -> bool {
+    let class = project.tree(store.file).and_then(|tree| {
+        let function = tree.outermost_function(store.scope)?;
+        tree.class_of_method(function)
+    });
+    class.is_some_and(|scope| {
+        classes.contains(&At {
+            file: store.file,
+            scope,
+        })
+    })
 }

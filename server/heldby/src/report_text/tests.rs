@@ -50,6 +50,7 @@ impl Fixture {
             role: Role::Store,
             enclosing: "upload".to_owned(),
             user: true,
+            runs_once: false,
             ran_at: None,
             runs: None,
         }

@@ -205,6 +205,7 @@ fn nothing_known_is_no_answer() {
         holder: 5,
         growth: Growth::Bound,
         held: &[],
+        container: &[],
     };
     let answer = sources.answer(&question);
     assert_eq!(answer.definitions, [None, None]);

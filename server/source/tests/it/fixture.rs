@@ -169,6 +169,7 @@ pub(crate) fn check(ask: &Ask, fixture: &str) {
         holder: ask.holder,
         growth: ask.growth,
         held: &ask.held,
+        container: &[],
     };
     let answer = sources.answer(&question);
     assert_eq!(sources.problems(), [], "the fixture is sound");

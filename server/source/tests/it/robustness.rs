@@ -48,6 +48,7 @@ fn ask_everything(bytes: &[u8]) -> (usize, Vec<String>) {
                 holder: 1,
                 growth,
                 held: &["A".to_owned()],
+                container: &[],
             };
             stores += sources.answer(&question).stores.len();
         }
@@ -71,6 +72,7 @@ fn ask_one(bytes: &[u8]) -> Vec<String> {
         holder: 0,
         growth: Growth::Items { depth: 1 },
         held: &[],
+        container: &[],
     });
     sources
         .problems()
@@ -108,6 +110,7 @@ fn a_module_of_a_package_that_runs_as_main() {
         holder: 0,
         growth,
         held: &[],
+        container: &[],
     });
     assert_eq!(answer.stores[0].site.path, "pkg/app.py");
 }
@@ -157,6 +160,7 @@ fn missing_files_are_told() {
         holder: 0,
         growth: Growth::Bound,
         held: &[],
+        container: &[],
     });
     assert_eq!(sources.problems().len(), 1);
 }
@@ -239,6 +243,7 @@ fn files_that_do_not_mention_the_name_are_not_parsed() {
         holder: 0,
         growth,
         held: &[],
+        container: &[],
     });
     let problems: Vec<String> = sources.problems().into_iter().map(|one| one.path).collect();
     assert_eq!(problems, ["n.py"]);
