@@ -113,7 +113,9 @@ impl Dump {
                 })
             }
             Ok(Side::Child) => {
-                process::settle_as_child();
+                if !is_free_threaded {
+                    process::settle_as_child();
+                }
                 let work = Work {
                     objects,
                     types,
@@ -223,6 +225,11 @@ fn clone_while_threads_stand_still(
     interpreter.show_all_objects(|object| {
         if side.is_none() {
             side = Some(process::clone());
+            if matches!(side, Some(Ok(Side::Child))) {
+                interpreter.forget_who_waits_for_its_lock();
+                // From here on it is ended if it stands still.
+                process::settle_as_child();
+            }
         }
         let is_child = matches!(side, Some(Ok(Side::Child)));
         if is_child {

@@ -385,6 +385,35 @@ impl Interpreter {
         }
     }
 
+    /// In a child that was made while a free-threaded build showed its objects. It shows them under the runtime's lock of interpreters, and
+    /// gives that to a thread that waits for it when it is done: in a child there is none, and the next to take the lock would wait for ever.
+    ///
+    /// Where the lock is: before the list of interpreters, whose place `_Py_DebugOffsets` tells (Include/internal/pycore_runtime.h,
+    /// pycore_debug_offsets.h); what it says: `_Py_LOCKED`, `_Py_HAS_PARKED` (Include/internal/pycore_lock.h).
+    pub(crate) fn forget_who_waits_for_its_lock(&self) {
+        const COOKIE: u64 = u64::from_ne_bytes(*b"xdebugpy");
+        const PLACE_OF_LIST: u64 = 40;
+        const LOCKED: u8 = 1;
+        const LOCKED_AND_WAITED_FOR: u8 = 3;
+
+        let Some(first) = self.first_state else {
+            return;
+        };
+        if self.memory.word(self.runtime) != COOKIE {
+            return;
+        }
+        let list = self.runtime + self.memory.word(self.runtime + PLACE_OF_LIST);
+        let lock = (list - 8) as *mut u8;
+        // SAFETY: `PyInterpreterState *PyInterpreterState_Head(void)`; the byte lies in the runtime's state, right before the list, which
+        // is where it was said to be; no other thread is in this process.
+        unsafe {
+            let is_the_list = self.memory.word(list) == first() as Address;
+            if is_the_list && lock.read_volatile() == LOCKED_AND_WAITED_FOR {
+                lock.write_volatile(LOCKED);
+            }
+        }
+    }
+
     fn clear_error(&self) {
         // SAFETY: the calling thread is attached to the interpreter.
         unsafe { (self.clear_error)() };
