@@ -237,7 +237,8 @@ impl<'a, W: Write> Walk<'a, W> {
     fn meet_all(&mut self, tracked: &Tracked) -> Result<(), Failure> {
         let objects = self.objects;
         tracked.each(&objects, |object| {
-            if !self.is_arguments(object) && self.follow(object) == 0 {
+            let is_agents = self.is_arguments(object) || self.is_left_over(object);
+            if !is_agents && self.follow(object) == 0 {
                 self.own_met.insert(object);
             }
         });
@@ -278,6 +279,21 @@ impl<'a, W: Write> Walk<'a, W> {
         let is_it = objects.type_of(object) == self.types.tuple
             && objects.size_field(object) > 0
             && self.own.contains(objects.tuple(object).next().unwrap_or(0));
+        if is_it {
+            self.disown(object);
+        }
+        is_it
+    }
+
+    /// Whether an object is a function that the agent has made in passing: a free-threaded build frees functions when it collects garbage,
+    /// not before.
+    fn is_left_over(&mut self, object: Address) -> bool {
+        let objects = self.objects;
+        let is_it = objects.is_free_threaded
+            && objects.type_of(object) == self.types.function
+            && self
+                .own
+                .contains(objects.field(object, objects.layout.function.globals));
         if is_it {
             self.disown(object);
         }
