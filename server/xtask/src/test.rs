@@ -619,7 +619,7 @@ fn free_threaded_step() -> Step {
         };
         test_agent(&interpreter)?;
         test_native_agent(&interpreter, true)?;
-        let mut command = workspace::cargo(&["test", "--package", "heldby-tests"]);
+        let mut command = workspace::cargo(&["test", "--workspace"]);
         command.args(["--test", "ways", "--test", "graphs", "--test", "refcounts"]);
         process::run(command.env("HELDBY_TEST_PYTHONS", &interpreter.executable))
     })
