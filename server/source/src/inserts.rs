@@ -548,6 +548,8 @@ impl Scan<'_, '_, '_> {
 
     /// The method of this name, if the package of this file and the user's code have just one: then whose it is need not be known.
     fn only_method(&self, name: &str) -> Option<At> {
+        let lookups = &self.tracer.lookups;
+        lookups.set(lookups.get().checked_sub(1)?);
         let project = self.tracer.project;
         let home = roots::top(project, self.file);
         let definition = format!("def {name}(");

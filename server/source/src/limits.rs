@@ -70,7 +70,12 @@ fn is_no_bound(value: &str) -> bool {
 }
 
 /// The lines of `files` that take entries out of what the roots hold.
-pub(crate) fn removals(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<(FileId, Span)> {
+/// `resets`: those that put an empty one in its place.
+pub(crate) fn removals(
+    tracer: &Tracer<'_, '_>,
+    files: &[FileId],
+    resets: &[(FileId, Span)],
+) -> Vec<(FileId, Span)> {
     let mut found = Vec::new();
     for &file in files {
         let Some(tree) = tracer.project.tree(file) else {
@@ -109,7 +114,7 @@ pub(crate) fn removals(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<(FileId
             }
         }
     }
-    found.extend(resets(tracer, files));
+    found.extend(resets);
     found.sort_by_key(|(file, span)| (!tracer.project.is_user(*file), *file, *span));
     found.dedup();
     found.truncate(MOST);

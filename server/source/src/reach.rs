@@ -98,6 +98,8 @@ const ITEMS_FUNCTIONS: &[&str] = &[
 
 /// Helpers and attributes that a binding is handed to, at most.
 const MOST_ROOTS: usize = 64;
+/// Methods of unknown objects that are looked for by their name alone, at most.
+const MOST_LOOKUPS: u32 = 64;
 /// Names and parts of expressions followed one after another, at most.
 const MOST_STEPS: u32 = 100;
 
@@ -108,6 +110,8 @@ pub(crate) struct Tracer<'s, 'a> {
     /// Other names that files import the roots by.
     pub(crate) aliases: FxHashSet<String>,
     steps: Cell<u32>,
+    /// Names of methods that may still be looked for in all files: a file may call thousands.
+    pub(crate) lookups: Cell<u32>,
     variables: RefCell<FxHashMap<(At, Sym), Option<Reach>>>,
 }
 
@@ -118,6 +122,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
             roots,
             aliases: FxHashSet::default(),
             steps: Cell::new(0),
+            lookups: Cell::new(MOST_LOOKUPS),
             variables: RefCell::default(),
         }
     }
@@ -177,9 +182,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
     }
 
     /// `self`, and `super()`, in a method of the class of an object that is a container itself.
-    fn instance(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
-        let of_root = |root: &Root| match &root.place {
-            Place::Instance { classes } => Some((classes.clone(), root.depth)),
+    fn instance<'r>(&'r self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        let of_root = |root: &'r Root| match &root.place {
+            Place::Instance { classes } => Some((classes.as_slice(), root.depth)),
             _ => None,
         };
         let (classes, depth) = self.roots.iter().find_map(of_root)?;

@@ -252,9 +252,12 @@ fn sorted(mut files: Vec<FileId>) -> Vec<FileId> {
     files
 }
 
+/// Of the assignments of one variable so many are looked at: a file may be nothing but such.
+const MOST_BINDERS: usize = 8;
+
 /// Whether a variable is given a value that is made of what the roots hold.
 fn is_made_of(tracer: &Tracer<'_, '_>, file: FileId, tree: &Tree, binders: &[Binder]) -> bool {
-    binders.iter().any(|binder| {
+    binders.iter().take(MOST_BINDERS).any(|binder| {
         let Binder::Act(index) = *binder else {
             return false;
         };

@@ -134,10 +134,12 @@ impl<'a> Sources<'a> {
                     caller.of_holder = false;
                 }
             }
-            let removals = if takes_items {
-                limits::removals(&tracer, &files)
+            let (resets, removals) = if takes_items {
+                let resets = limits::resets(&tracer, &files);
+                let removals = limits::removals(&tracer, &files, &resets);
+                (resets, removals)
             } else {
-                Vec::new()
+                Default::default()
             };
             let bound = definitions::definition(&self.project, binding, question.growth)
                 .filter(|_| takes_items)
@@ -145,7 +147,7 @@ impl<'a> Sources<'a> {
             return Answer {
                 stores: self.listed(ranking::joined(&self.project, found, callers)),
                 bound,
-                is_emptied: takes_items && !limits::resets(&tracer, &files).is_empty(),
+                is_emptied: !resets.is_empty(),
                 removals: removals
                     .into_iter()
                     .filter_map(|(file, span)| self.project.site(file, span))
