@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::heap::{Heap, IMMORTAL_REFCOUNT, ObjectId, UNKNOWN_REFCOUNT};
+use crate::modules_index::ModulesIndex;
 use crate::rows::Rows;
 use crate::{
     CodeName, FrameName, FunctionName, GrowthPlace, Growths, Label, ModuleName, Names,
@@ -422,6 +423,7 @@ impl ReferenceBuilder {
             references: Rows { offsets, targets },
             labels: new_labels,
             referrers: OnceLock::new(),
+            modules_index: ModulesIndex::default(),
             reachable,
             strings,
             names,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::modules_index::ModulesIndex;
 use crate::rows::Rows;
 use crate::{Label, Names, StringId, Strings};
 
@@ -66,6 +67,7 @@ pub struct Heap {
     pub(crate) references: Rows,
     pub(crate) labels: Vec<Label>,
     pub(crate) referrers: OnceLock<Rows>,
+    pub(crate) modules_index: ModulesIndex,
     pub(crate) reachable: usize,
     pub(crate) strings: Strings,
     pub(crate) names: Names,

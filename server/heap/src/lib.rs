@@ -23,6 +23,7 @@ mod builder;
 mod cancel;
 mod heap;
 mod label;
+mod modules_index;
 mod names;
 mod petgraph_view;
 mod rows;
@@ -32,6 +33,7 @@ pub use builder::{HeapBuilder, Object, ReferenceBuilder, TooLarge};
 pub use cancel::{Cancel, Cancelled};
 pub use heap::{Heap, IMMORTAL_REFCOUNT, ObjectId, Reference, UNKNOWN_REFCOUNT};
 pub use label::{Label, MAX_LABEL_VALUE, ReferenceKind, RootKind};
+pub use modules_index::Global;
 pub use names::{
     CodeName, FrameName, FunctionName, GrowthPlace, Growths, ModuleName, Names, TypeName,
 };

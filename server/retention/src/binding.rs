@@ -327,24 +327,18 @@ pub(crate) fn is_type_inside_contexts(heap: &Heap, type_index: u32) -> bool {
 
 /// The globals of all modules that are bound to the object, `known` left out.
 fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, String)> {
-    let mut aliases = Vec::new();
-    for module in &heap.names().modules {
-        let Some(namespace) = module.namespace else {
-            continue;
-        };
-        for reference in heap.references(namespace) {
-            if reference.target == object && reference.label.kind() == ReferenceKind::DictValue {
-                let alias = (
-                    heap.text(module.name),
-                    heap.text(StringId(reference.label.value())),
-                );
-                if alias != known {
-                    aliases.push((alias.0.to_owned(), alias.1.to_owned()));
-                }
-            }
-        }
-    }
-    aliases
+    let modules = &heap.names().modules;
+    let globals = heap.globals_bound_to(object).iter();
+    globals
+        .map(|global| {
+            (
+                heap.text(modules[global.module as usize].name),
+                heap.text(global.name),
+            )
+        })
+        .filter(|alias| *alias != known)
+        .map(|(module, name)| (module.to_owned(), name.to_owned()))
+        .collect()
 }
 
 /// Whose namespace the dictionary of this link is.
@@ -388,9 +382,7 @@ fn is_python_slot(heap: &Heap, link: Link) -> bool {
 
 /// The file of the module with this name.
 pub(crate) fn module_file<'a>(heap: &'a Heap, module: &str) -> Option<&'a str> {
-    let rows = &heap.names().modules;
-    rows.iter()
-        .find(|row| heap.text(row.name) == module)
+    heap.module_named(module)
         .map(|row| match heap.text(row.file) {
             // What is executed without a file (`python -c`, standard input) is the user's all the same.
             "" if module == "__main__" => "<string>",
@@ -494,12 +486,10 @@ pub(crate) fn frame_function(heap: &Heap, frame: ObjectId) -> Option<NamedFuncti
 
 /// A code object, as the function that runs it.
 pub(crate) fn named_code(heap: &Heap, code: &CodeName) -> NamedFunction {
-    let names = heap.names();
     let file = heap.text(code.file);
-    let module = names
-        .modules
-        .iter()
-        .find(|row| heap.text(row.file) == file)
+    let module = heap
+        .module_of_file(file)
+        .filter(|_| !file.is_empty())
         .map_or("", |row| heap.text(row.name));
     NamedFunction {
         module: module.to_owned(),

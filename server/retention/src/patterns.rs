@@ -110,10 +110,29 @@ pub(crate) struct OfType {
 #[derive(Debug)]
 pub struct Patterns {
     pub(crate) nodes: Vec<Pattern>,
-    pub(crate) by_type: FxHashMap<(PatternId, u32), OfType>,
     pub(crate) children: FxHashMap<(PatternId, Step, u32), PatternId>,
-    /// How many items the containers there have that were last made larger at which place, by the row of `Growths::places`.
-    growths: FxHashMap<(PatternId, u32), u64>,
+    /// Each path and what follows it, by path.
+    following: Vec<(PatternId, PatternId)>,
+    /// Each path that others than the one before it lead to, and these: a recursion's end.
+    leading_back: Vec<(PatternId, PatternId)>,
+    /// What hangs at each path, by path and type index.
+    of_types: Vec<((PatternId, u32), OfType)>,
+    /// How many items the containers there have that were last made larger at which place, by path and row of `Growths::places`.
+    growths: Vec<((PatternId, u32), u64)>,
+}
+
+/// The rows of a sorted table whose first column is this path.
+fn rows_of<T>(table: &[T], path: impl Fn(&T) -> PatternId, wanted: PatternId) -> &[T] {
+    let from = table.partition_point(|row| path(row) < wanted);
+    let rest = &table[from..];
+    &rest[..rest.partition_point(|row| path(row) == wanted)]
+}
+
+/// As a table in the order of its keys.
+fn sorted<T>(map: FxHashMap<(PatternId, u32), T>) -> Vec<((PatternId, u32), T)> {
+    let mut table: Vec<_> = map.into_iter().collect();
+    table.sort_unstable_by_key(|&(key, _)| key);
+    table
 }
 
 impl Patterns {
@@ -129,10 +148,14 @@ impl Patterns {
     ) -> Result<Self, Cancelled> {
         let mut patterns = Self {
             nodes: vec![Pattern::root()],
-            by_type: FxHashMap::default(),
             children: FxHashMap::default(),
-            growths: FxHashMap::default(),
+            following: Vec::new(),
+            leading_back: Vec::new(),
+            of_types: Vec::new(),
+            growths: Vec::new(),
         };
+        let mut of_types: FxHashMap<(PatternId, u32), OfType> = FxHashMap::default();
+        let mut items_grown_at: FxHashMap<(PatternId, u32), u64> = FxHashMap::default();
         let growths = Some(&heap.names().growths.of).filter(|of| !of.is_empty());
         let mut pattern_of = vec![PatternId::ROOT; heap.reachable_len()];
         let types = 0..heap.names().types.len() as u32;
@@ -173,13 +196,12 @@ impl Patterns {
                 node.sample = object;
             }
             if let Some(&place) = growths.and_then(|of| of.get(&object)) {
-                *patterns.growths.entry((pattern, place)).or_default() += entries;
+                *items_grown_at.entry((pattern, place)).or_default() += entries;
             }
             node.count += 1;
             node.entries += entries;
             node.shallow_bytes += heap.shallow_bytes(object);
-            let of_type = patterns
-                .by_type
+            let of_type = of_types
                 .entry((pattern, heap.type_index(object)))
                 .or_default();
             of_type.count += 1;
@@ -188,7 +210,23 @@ impl Patterns {
                 of_type.retained_bytes = of_type.retained_bytes.saturating_add(retained);
             }
         }
+        patterns.of_types = sorted(of_types);
+        patterns.growths = sorted(items_grown_at);
+        patterns.relate();
         Ok(patterns)
+    }
+
+    /// Once the tree is whole: which path follows which.
+    fn relate(&mut self) {
+        let ids = (1..self.nodes.len() as u32).map(PatternId);
+        self.following = ids.map(|id| (self.get(id).parent, id)).collect();
+        self.following.sort_unstable();
+        let leads_back = |(&(above, ..), &below): (&(PatternId, Step, u32), &PatternId)| {
+            (self.get(below).parent != above).then_some((below, above))
+        };
+        self.leading_back = self.children.iter().filter_map(leads_back).collect();
+        self.leading_back.sort_unstable();
+        self.leading_back.dedup();
     }
 
     /// Whether none of the objects whose going would free this one hangs at the same path: what that one retains, this one is a part of.
@@ -239,13 +277,28 @@ impl Patterns {
         })
     }
 
+    /// The paths that are one step longer.
+    pub(crate) fn following(
+        &self,
+        pattern: PatternId,
+    ) -> impl Iterator<Item = (PatternId, &Pattern)> {
+        let rows = rows_of(&self.following, |row| row.0, pattern).iter();
+        rows.map(|&(_, below)| (below, self.get(below)))
+    }
+
+    /// The paths that lead back to this one, as a linked list's next object does to the first.
+    pub(crate) fn leading_back_to(&self, pattern: PatternId) -> impl Iterator<Item = PatternId> {
+        let rows = rows_of(&self.leading_back, |row| row.0, pattern).iter();
+        rows.map(|&(_, above)| above)
+    }
+
     /// Where the containers at a path were seen to grow last, by rows of `Growths::places`, most items first. Not those of
     /// containers that have a small part of all items there: a place that fills a few says nothing of why there are more.
     pub(crate) fn grown_at(&self, pattern: PatternId) -> Vec<u32> {
-        let of_pattern = self.growths.iter();
+        let of_pattern = rows_of(&self.growths, |row| row.0.0, pattern).iter();
         let least = self.get(pattern).entries.div_ceil(SMALL_PART);
         let mut places: Vec<(u32, u64)> = of_pattern
-            .filter(|((owner, _), items)| *owner == pattern && **items >= least)
+            .filter(|(_, items)| *items >= least)
             .map(|((_, place), items)| (*place, *items))
             .collect();
         places.sort_by_key(|&(place, items)| (std::cmp::Reverse(items), place));
@@ -254,10 +307,8 @@ impl Patterns {
 
     /// The types at a path, most retaining first: type index, count, retained bytes.
     pub fn types(&self, pattern: PatternId) -> Vec<(u32, u64, u64)> {
-        let mut types: Vec<_> = self
-            .by_type
+        let mut types: Vec<_> = rows_of(&self.of_types, |row| row.0.0, pattern)
             .iter()
-            .filter(|((owner, _), _)| *owner == pattern)
             .map(|((_, type_index), of_type)| (*type_index, of_type.count, of_type.retained_bytes))
             .collect();
         types.sort_by_key(|&(type_index, count, retained)| {

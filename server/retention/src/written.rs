@@ -169,13 +169,11 @@ impl Writer<'_> {
         let mut hops = Vec::new();
         let mut at = 0;
         while let Some(link) = links.get(at) {
-            if names.module_of.contains_key(&link.object)
-                && at > 0
-                && names
-                    .modules
-                    .iter()
-                    .any(|row| row.object == Some(link.object))
-            {
+            let is_module = names
+                .module_of
+                .get(&link.object)
+                .is_some_and(|row| names.modules[*row as usize].object == Some(link.object));
+            if is_module && at > 0 {
                 break;
             }
             let above = links.get(at + 1);

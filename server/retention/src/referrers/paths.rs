@@ -103,11 +103,8 @@ impl Referrers<'_> {
 
     fn module_name(&self, object: ObjectId) -> Option<&str> {
         let names = self.heap.names();
-        let row = names
-            .modules
-            .iter()
-            .find(|row| row.object == Some(object))?;
-        Some(self.heap.text(row.name))
+        let row = &names.modules[*names.module_of.get(&object)? as usize];
+        (row.object == Some(object)).then(|| self.heap.text(row.name))
     }
 }
 
