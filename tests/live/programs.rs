@@ -108,6 +108,7 @@ programs! {
     loop_over_containers
     lookup_beside_its_table
     made_by_exec
+    memo_of_what_leaks
     memoizing_decorator
     metaclass_registry
     module_global

@@ -49,6 +49,14 @@ try:
     import zlib
 except ImportError:
     zlib = None
+# Not `hashlib`, which is large, and imports what need not be there: in the middle of a dump, the program's own finders would be asked for it.
+try:
+    from _sha2 import sha256
+except ImportError:
+    try:
+        from _sha256 import sha256
+    except ImportError:
+        sha256 = None
 
 __all__ = ["dump", "install", "trace", "untrace", "why", "why_text"]
 
@@ -2067,10 +2075,9 @@ def _file_row(path):
     known = _checksums.get(path)
     if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
         try:
-            import hashlib
             with open(path, "rb") as file:
-                known = (status.st_mtime_ns, status.st_size, hashlib.sha256(file.read()).hexdigest())
-        except (ImportError, OSError, ValueError):
+                known = (status.st_mtime_ns, status.st_size, sha256 and sha256(file.read()).hexdigest())
+        except (OSError, ValueError):
             known = (status.st_mtime_ns, status.st_size, None)
         _checksums[path] = known
     return {"path": path, "size": status.st_size, "mtime": int(status.st_mtime), "sha256": known[2], "changed": False}
@@ -2168,6 +2175,8 @@ def _why_not_native(path):
         return "this is a debug build of the interpreter"
     if not sys.platform.startswith("linux") or struct.calcsize("P") != 8:
         return "the native agent is for 64-bit Linux"
+    if not _has_glibc():
+        return "the native agent is for glibc, and this interpreter has another C library"
     descriptor = None
     try:
         import _ctypes
@@ -2191,6 +2200,13 @@ def _why_not_native(path):
             os.close(descriptor)
     _native.update(functions)
     return None
+
+
+def _has_glibc():
+    try:
+        return bool(os.confstr("CS_GNU_LIBC_VERSION"))
+    except (AttributeError, ValueError, OSError):
+        return False
 
 
 def _loaded_before():

@@ -100,16 +100,18 @@ impl Standing {
             .filter(|(other, _)| holdings[at].together_with.contains(&other.identity));
         let stays = |(_, other): (&Holding, &Found)| !other.is_emptied;
         let is_copy = *is_emptied && same.any(stays);
-        let has_no_place = has_no_place(finding);
         let gains = |finding: &Finding| -> Vec<u64> {
             let counts = finding.growth.counts.windows(2);
             counts.map(|pair| pair[1].saturating_sub(pair[0])).collect()
         };
-        let goes_along = has_no_place
+        // Of what something else keeps alive, as long as that lives.
+        let is_of_another =
+            |finding: &Finding| has_no_place(finding) || finding.limits.keys_are_weak;
+        let goes_along = is_of_another(finding)
             && found.iter().any(|other| {
                 other.finding.severity == finding.severity
-                    && !self::has_no_place(&other.finding)
-                    && gains(&other.finding) == gains(finding)
+                    && !is_of_another(&other.finding)
+                    && is_multiple(&gains(finding), &gains(&other.finding))
             });
         Self {
             // Who mends the other has mended this one too.
@@ -119,11 +121,22 @@ impl Standing {
                 finding.severity
             },
             is_bounded: finding.limits.bound.is_some(),
-            has_no_place,
+            has_no_place: has_no_place(finding),
             is_copy,
             weight: Reverse(weight(&holdings[at])),
         }
     }
+}
+
+/// Whether each number is the same multiple of the other's in its place: so many a piece of work.
+fn is_multiple(numbers: &[u64], of: &[u64]) -> bool {
+    let (Some(&first), Some(&of_first)) = (numbers.first(), of.first()) else {
+        return false;
+    };
+    let is_whole = of_first > 0 && first.checked_rem(of_first) == Some(0);
+    let times = first.checked_div(of_first).unwrap_or_default();
+    let pairs = || numbers.iter().zip(of);
+    is_whole && pairs().all(|(number, of)| of.checked_mul(times) == Some(*number))
 }
 
 /// Whether no line of the source has anything to do with a finding.
@@ -289,6 +302,7 @@ impl Join<'_> {
                     .map(|site| self.place(site))
                     .collect(),
                 keys_hold_instances: holding.keys_hold_instances,
+                keys_are_weak: holding.keys_are_weak,
             },
             held: Held {
                 type_name: holding.held_type.clone(),

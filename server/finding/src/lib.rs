@@ -157,6 +157,8 @@ pub struct Limits {
     pub removals: Vec<Place>,
     /// It is a cache, and its keys have instances of classes in them, which rarely come again.
     pub keys_hold_instances: bool,
+    /// Its entries go when their keys do.
+    pub keys_are_weak: bool,
 }
 
 /// One holder, one access path: what it holds, how it grew, and where in the source that is made.

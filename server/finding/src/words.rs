@@ -305,6 +305,11 @@ pub fn notes(finding: &Finding) -> Vec<String> {
             "the keys of this cache hold instances: they are kept alive by it, too, and rarely come again".to_owned(),
         );
     }
+    if finding.limits.keys_are_weak {
+        notes.push(
+            "an entry goes when its key does: something else keeps the keys alive, or the values themselves refer to them".to_owned(),
+        );
+    }
     if let Some(place) = finding.limits.removals.first() {
         let line = place.range.map_or(0, |range| range.line);
         let file = place.file.rsplit(['/', '\\']).next().unwrap_or_default();

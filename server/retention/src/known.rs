@@ -37,6 +37,9 @@ pub(crate) const KEPT_FOR_THE_ASKING: &[(&str, &str, &str)] = &[
 /// The attribute of `weakref.finalize` that has each finalizer which waits.
 pub(crate) const FINALIZERS: &str = "_registry";
 
+/// The attribute that has the entries of a dictionary with weak keys: each goes when its key does.
+pub(crate) const WEAKLY_KEYED: (&str, &str, &str) = ("weakref", "WeakKeyDictionary", "data");
+
 /// The global of `threading` that has each thread which runs.
 pub(crate) const RUNNING_THREADS: &str = "_active";
 

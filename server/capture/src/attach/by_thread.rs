@@ -89,12 +89,7 @@ impl Target {
         let image = self.image()?;
         let is_library = |mapping: &Mapping| mapping.path.contains(&name);
         let Some(run) = image.function(is_library, "heldby_native_run") else {
-            return Err(Refusal::Failed(AttachError::Tool {
-                tool: "the program's loader".to_owned(),
-                pid: self.pid,
-                said: "it does not load the library, which needs glibc as new as heldby's own"
-                    .to_owned(),
-            }));
+            return Err(Refusal::Failed(AttachError::NotLoaded(self.pid)));
         };
         let run = Call {
             function: run,

@@ -86,6 +86,13 @@ pub enum AttachError {
         /// Of the program's Python.
         minor: u32,
     },
+    /// Its C library is too old, or another one.
+    #[error(
+        "process {0} does not load the native agent's library, which needs a glibc as new as the one that heldby was built with (musl does not \
+         do): start the program with `heldby run`, or have it call the agent itself (`heldby agent > heldby_agent.py`, \
+         `heldby_agent.install(…)`)"
+    )]
+    NotLoaded(u32),
     /// The system does not let us.
     #[error(
         "the system does not allow it: {0}. Run this as root, or allow it with `sysctl kernel.yama.ptrace_scope=0`; a container needs \

@@ -97,6 +97,7 @@ impl Context<'_> {
             together_with: Vec::new(),
             grown_at: Vec::new(),
             keys_hold_instances: false,
+            keys_are_weak: false,
             grows_by_entries: false,
             is_empty_shells: false,
             bindings,

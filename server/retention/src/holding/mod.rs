@@ -17,13 +17,13 @@ use crate::binding::{
     Link, binding_at, context_variable_of, links, module_file, named_code, table_of_modules,
 };
 use crate::growth::{Counts, Growth, Rise, flattens};
-use crate::known::EMPTY_SHELLS;
+use crate::known::{EMPTY_SHELLS, WEAKLY_KEYED};
 use crate::written::Writer;
 use crate::{
     Analysis, BindingKind, NamedBinding, NamedFunction, Pattern, PatternCounts, PatternId, Step,
     Territories, Territory,
 };
-use worth::{Worth, drop_what_others_tell, gains_steadily};
+use worth::{Worth, drop_what_others_tell, gains_steadily, is_known};
 
 /// One reference of a chain, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +108,8 @@ pub struct Holding {
     pub grown_at: Vec<GrownAt>,
     /// The keys of the cache that holds have instances of classes, or frames, in them.
     pub keys_hold_instances: bool,
+    /// What is held are values of a dictionary with weak keys: each goes when its key does.
+    pub keys_are_weak: bool,
     /// The number of items rises, though they hang elsewhere.
     grows_by_entries: bool,
     /// Nothing but what is known to be empty, in a container of the standard library's.
@@ -361,6 +363,9 @@ impl Context<'_> {
             },
             grows_by_entries: rise == Some(Rise::Entries),
             keys_hold_instances: self.keys_hold_instances(&chain),
+            keys_are_weak: bindings
+                .first()
+                .is_some_and(|innermost| is_known(innermost, &WEAKLY_KEYED)),
             bindings,
         })
     }

@@ -68,7 +68,7 @@ pub(super) fn drop_what_others_tell(holdings: &mut Vec<Holding>) {
 }
 
 /// Whether the binding is the one of a known name: a global of a module, or an attribute of a class or of its subclasses.
-fn is_known(binding: &NamedBinding, known: &(&str, &str, &str)) -> bool {
+pub(super) fn is_known(binding: &NamedBinding, known: &(&str, &str, &str)) -> bool {
     let &(module, class, name) = known;
     let is_owner = if class.is_empty() {
         binding.classes.is_empty() && binding.module == module
