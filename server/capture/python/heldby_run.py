@@ -6,12 +6,6 @@ import atexit
 import re
 import _thread
 
-# Imported by the agent only when it is needed; here before the program can have one of its own.
-try:
-    import hashlib
-except ImportError:
-    pass
-
 # What is going on in this process: set by `start_interval_dumps`, and anew after a fork.
 _interval = {}
 # What the agent was loaded with, and the program does not know: modules by their names, and all objects.
@@ -27,8 +21,7 @@ _about_this_process_of_agent = _about_this_process
 def start_interval_dumps(folder, every, keep, bootstrap, native_library, traced, modules, objects, is_helper):
     """Dumps into a folder of this process's own below `folder`: each `every` seconds and at exit; the newest `keep` stay.
 
-    The file `joined` in the folder `bootstrap` grows by a byte, and when the process gets its folder, id and path are added to
-    `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
+    Its id is added to the file `joined` in the folder `bootstrap`, and when the process gets its folder, id and path to `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
     `traced`: "containers" or "all", of which it is noted where they grow; an empty text: of nothing.
     """
     _modules.update(modules)
@@ -76,7 +69,7 @@ def _begin_interval_dumps():
     stop.acquire()
     _interval.update(stop=stop, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
     _thread.start_new_thread(_dump_at_intervals, (stop,))
-    _record("joined", b".")
+    _record("joined", b"%d\0" % os.getpid())
 
 
 def _before_fork():

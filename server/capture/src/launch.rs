@@ -6,9 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::forks::ForkWatch;
 use crate::process;
 
-/// Beside the agent: a byte for each process that has loaded it.
+/// Beside the agent: the id of each process that has loaded it, with a zero byte behind it.
 const JOINED: &str = "joined";
 /// Beside the agent: id, space and folder of each process that has begun a dump, each with a zero byte behind it.
 const DUMPED: &str = "dumped";
@@ -130,7 +131,12 @@ impl Launch {
 
     /// How many processes have loaded the agent so far.
     pub fn joined(&self) -> usize {
-        fs::read(self.bootstrap.path().join(JOINED)).map_or(0, |record| record.len())
+        joined(self.bootstrap.path()).len()
+    }
+
+    /// Looks for processes that take no dumps, since C code forked them and did not tell Python. The first that are found are told at once.
+    pub fn watch_forks(&self, tell: impl FnOnce(&[u32]) + Send + 'static) -> ForkWatch {
+        ForkWatch::begin(self.bootstrap.path().to_owned(), tell)
     }
 
     /// Removes what processes that were killed had begun to write. A process that is still at it gets a moment to finish.
@@ -180,6 +186,14 @@ impl Launch {
         let path = std::env::join_paths(std::iter::once(own).chain(rest))?;
         Ok([("PYTHONPATH", path)])
     }
+}
+
+/// The processes that have loaded the agent.
+pub(crate) fn joined(bootstrap: &Path) -> Vec<u32> {
+    let record = fs::read(bootstrap.join(JOINED)).unwrap_or_default();
+    let ids = record.split(|byte| *byte == 0);
+    ids.filter_map(|id| std::str::from_utf8(id).ok()?.parse().ok())
+        .collect()
 }
 
 /// What the agent reads at the start of each process: seconds, number of dumps, folder, a line each.

@@ -14,6 +14,7 @@ mod attach;
 mod confirm;
 mod debug_session;
 mod folder;
+mod forks;
 mod launch;
 mod native;
 mod process;
@@ -26,6 +27,7 @@ pub use debug_session::{
     address_expression, address_of,
 };
 pub use folder::make_dump_folder;
+pub use forks::ForkWatch;
 pub use launch::{Launch, LaunchError, Settings, Trace};
 pub use native::{agent_source_with, native_library};
 

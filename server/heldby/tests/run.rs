@@ -265,6 +265,30 @@ fn a_program_that_ended_before_its_first_dump_is_explained() {
     assert!(said.contains("Use a smaller --every"), "{said}");
 }
 
+/// As uWSGI forks its workers.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_fork_that_python_is_not_told_of_is_named() {
+    const FORKS: &str = "\
+import ctypes, os, time
+told = os.fork()
+if told == 0:
+    time.sleep(9); os._exit(0)
+untold = ctypes.CDLL(None).fork()
+if untold == 0:
+    time.sleep(9); os._exit(0)
+print(untold)
+os.waitpid(untold, 0), os.waitpid(told, 0)
+";
+    let place = Place::new(&[("app.py", FORKS)]);
+    let output = place.run(&[], &["python3", "app.py"]);
+    let said = err(&output);
+    let untold = out(&output).lines().next().unwrap_or_default().to_owned();
+    let named = format!("heldby: no dumps were taken in {untold}: C code forked them");
+    // When it is found, and at the end.
+    assert_eq!(said.matches(&named).count(), 2, "{said}");
+}
+
 #[test]
 fn a_program_that_is_not_there_is_said_to_be_so() {
     let output = Place::new(&[]).run(&[], &["no-such-program"]);

@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }),
     };
     let launch = Launch::prepare(settings)?;
-    let status = start(&launch, &arguments.program)?;
+    let (status, untold) = start(&launch, &arguments.program)?;
     let (processes, joined) = (launch.processes(), launch.joined());
     let folder = launch.folder().to_owned();
     // Its files go before the report, which an interrupt may end.
@@ -82,20 +82,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         // The exit code is the program's all the same.
         super::complain(&error);
     }
+    say_untold(&untold);
     Ok(exit_code(status))
 }
 
-/// Runs the program to its end.
-fn start(launch: &Launch, program: &[OsString]) -> Result<ExitStatus> {
+/// Runs the program to its end; with the processes that take no dumps, since Python was not told of them.
+fn start(launch: &Launch, program: &[OsString]) -> Result<(ExitStatus, Vec<u32>)> {
     let (name, arguments) = program.split_first().context("no program was given")?;
     let environment = launch.environment(std::env::var_os("PYTHONPATH"))?;
     let mut command = Command::new(name);
     command.args(arguments).envs(environment);
     let program = Program::start(&mut command)
         .with_context(|| format!("{} could not be started", name.to_string_lossy()))?;
+    // Whoever waits for a leak to show is not to wait for nothing.
+    let watch = launch.watch_forks(say_untold);
     let status = program.wait().context("could not wait for the program")?;
+    let untold = watch.end().into_iter().collect();
     launch.remove_unfinished();
-    Ok(status)
+    Ok((status, untold))
 }
 
 /// Reports on the processes that have dumps. `joined` is the number of processes that the agent was loaded in.
@@ -128,6 +132,23 @@ fn report(folder: &Path, processes: &[PathBuf], joined: usize) -> Result<()> {
     );
     let _ = anstream::stderr().write_all(again.as_bytes());
     Ok(())
+}
+
+fn say_untold(processes: &[u32]) {
+    const MOST: usize = 5;
+    let Some(last) = processes.last() else {
+        return;
+    };
+    let named = processes.iter().take(MOST).map(u32::to_string);
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if processes.len() > MOST {
+        named = format!("{named} and {} more", processes.len() - MOST);
+    }
+    let text = format!(
+        "heldby: no dumps were taken in {named}: C code forked them, and did not tell Python. uWSGI does with `--py-call-osafterfork`; \
+         `heldby capture --pid {last}` dumps such a process while it runs\n"
+    );
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 fn why_no_dump(joined: usize) -> &'static str {
