@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,30 @@ fn uvicorn_that_reloads() {
     let ended = server.end();
     ended.assert_ran_like(&alone);
     ended.assert_processes(2);
+    ended.assert_reported("shop.ORDERS", "shop.py:8:5");
+}
+
+/// C code forks its workers, and tells Python only if it is asked to.
+#[test]
+#[ignore = "needs uWSGI: `cargo xtask test --all` installs and runs it"]
+fn uwsgi_with_two_workers() {
+    let shop = Shop::new();
+    let program = [
+        "uwsgi",
+        "--master",
+        "--processes=2",
+        "--http-socket=127.0.0.1:PORT",
+        "--module=shop:wsgi",
+        "--need-app",
+        "--die-on-term",
+    ];
+    let alone = shop.visit_alone(&program);
+    let server = shop.serve(&program);
+    server.visit_until_each_has(2, DUMPS);
+    let ended = server.end();
+    // It says other addresses each time.
+    assert_eq!(ended.code, alone.code, "{}", ended.log);
+    ended.assert_processes(3);
     ended.assert_reported("shop.ORDERS", "shop.py:8:5");
 }
 
@@ -133,6 +158,10 @@ impl Shop {
             .collect();
         let mut words = vec![self.python.as_str()];
         words.extend(arguments.iter().map(String::as_str));
+        let uwsgi = Path::new(&self.python).with_file_name("uwsgi");
+        if program.first() == Some(&"uwsgi") {
+            words.splice(..2, uwsgi.to_str());
+        }
         let mut command = command(&words);
         let file = |name: &str| File::create(self.place.path().join(name)).unwrap();
         command.stdout(file("out.txt")).stderr(file("err.txt"));

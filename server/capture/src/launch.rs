@@ -178,13 +178,15 @@ impl Launch {
     pub fn environment(
         &self,
         python_path: Option<OsString>,
-    ) -> Result<[(&'static str, OsString); 1], LaunchError> {
+    ) -> Result<[(&'static str, OsString); 2], LaunchError> {
         let own = self.bootstrap.path().to_owned();
         // An empty PYTHONPATH is none; an empty part of one is the working folder.
         let rest = python_path.filter(|path| !path.is_empty());
         let rest = rest.iter().flat_map(std::env::split_paths);
         let path = std::env::join_paths(std::iter::once(own).chain(rest))?;
-        Ok([("PYTHONPATH", path)])
+        // uWSGI's option: it forks its workers, and tells Python of them with this alone.
+        let told = ("UWSGI_PY_CALL_OSAFTERFORK", OsString::from("true"));
+        Ok([("PYTHONPATH", path), told])
     }
 }
 

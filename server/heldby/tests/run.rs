@@ -265,7 +265,6 @@ fn a_program_that_ended_before_its_first_dump_is_explained() {
     assert!(said.contains("Use a smaller --every"), "{said}");
 }
 
-/// As uWSGI forks its workers.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_fork_that_python_is_not_told_of_is_named() {

@@ -357,7 +357,7 @@ fn servers_step(interpreter: Interpreter) -> Step {
         let folder = workspace::target()?.join(format!("servers/venv-3.{}", interpreter.minor));
         let announce = || {
             println!(
-                "installing gunicorn, uvicorn and Django in {}",
+                "installing gunicorn, uvicorn, uWSGI and Django in {}",
                 folder.display()
             )
         };

@@ -145,7 +145,7 @@ fn say_untold(processes: &[u32]) {
         named = format!("{named} and {} more", processes.len() - MOST);
     }
     let text = format!(
-        "heldby: no dumps were taken in {named}: C code forked them, and did not tell Python. uWSGI does with `--py-call-osafterfork`; \
+        "heldby: no dumps were taken in {named}: C code forked them, and did not tell Python (`PyOS_AfterFork_Child`). \
          `heldby capture --pid {last}` dumps such a process while it runs\n"
     );
     let _ = anstream::stderr().write_all(text.as_bytes());
