@@ -56,7 +56,11 @@ except ImportError:
     try:
         from _sha256 import sha256
     except ImportError:
-        sha256 = None
+        try:
+            # Where the interpreter was built without its own, as Fedora's is.
+            from _hashlib import openssl_sha256 as sha256
+        except ImportError:
+            sha256 = None
 
 __all__ = ["dump", "install", "trace", "untrace", "why", "why_text"]
 
