@@ -73,7 +73,7 @@ fn uvicorn_that_reloads() {
     ended.assert_reported("shop.ORDERS", "shop.py:8:5");
 }
 
-/// C code forks its workers, and tells Python only if it is asked to.
+/// C code forks its workers, and tells Python of them if it is asked to.
 #[test]
 #[ignore = "needs uWSGI: `cargo xtask test --all` installs and runs it"]
 fn uwsgi_with_two_workers() {
@@ -81,6 +81,7 @@ fn uwsgi_with_two_workers() {
     let program = [
         "uwsgi",
         "--master",
+        "--py-call-osafterfork",
         "--processes=2",
         "--http-socket=127.0.0.1:PORT",
         "--module=shop:wsgi",

@@ -174,6 +174,7 @@ def _dump_with(take, *arguments):
         was_enabled = gc.isenabled()
         # What a signal's handler raises may come between any two steps.
         try:
+            _native["collects"] = was_enabled
             _owner = threading.get_ident()
             gc.disable()
             # The agent's, like all that it reaches.
@@ -3658,7 +3659,7 @@ def _dump_installed():
         dump(path)
         paths.append(path)
         while len(paths) > keep:
-            os.unlink(paths.pop(0))
+            _remove_dump(paths.pop(0))
     except KeyError:  # It was ended meanwhile.
         pass
     except Exception as error:
@@ -3689,7 +3690,14 @@ def _has_room(folder, paths):
             return True
         if len(paths) < 2:
             return False
-        os.unlink(paths.pop(0))
+        _remove_dump(paths.pop(0))
+
+
+def _remove_dump(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:  # Its user has moved it elsewhere.
+        pass
 
 
 def _resident_bytes():

@@ -21,7 +21,8 @@ _about_this_process_of_agent = _about_this_process
 def start_interval_dumps(folder, every, keep, bootstrap, native_library, traced, modules, objects, is_helper):
     """Dumps into a folder of this process's own below `folder`: each `every` seconds and at exit; the newest `keep` stay.
 
-    Its id is added to the file `joined` in the folder `bootstrap`, and when the process gets its folder, id and path to `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
+    Its id is added to the file `joined` in the folder `bootstrap`, with what tells it from other programs; and when the process gets its
+    folder, id and path to `dumped` there. `modules` and `objects` are what the agent was loaded with. A helper is not dumped, but its forks are.
     `traced`: "containers" or "all", of which it is noted where they grow; an empty text: of nothing.
     """
     _modules.update(modules)
@@ -69,7 +70,7 @@ def _begin_interval_dumps():
     stop.acquire()
     _interval.update(stop=stop, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
     _thread.start_new_thread(_dump_at_intervals, (stop,))
-    _record("joined", b"%d\0" % os.getpid())
+    _record("joined", b"%d %d %d\0" % (os.getpid(), *_places()))
 
 
 def _before_fork():
@@ -111,6 +112,9 @@ def _after_fork_in_parent():
 def _begin_again_after_fork():
     """The child has no copy of the thread."""
     global _lock, _owner
+    if _owner not in (None, _thread.get_ident()) and _native["collects"]:
+        # Nobody waited for the dump that the thread was taking: uWSGI tells of a fork only when it has happened.
+        gc.enable()
     _lock, _owner = _thread.allocate_lock(), None
     try:
         is_first = "stop" not in _interval
@@ -155,14 +159,16 @@ def _dump_next():
         folder = _interval["own_folder"]
         if folder is None:
             folder = _interval["own_folder"] = _make_own_folder()
+        paths = _interval["paths"]
+        if not _has_room(folder, paths):
+            raise OSError("the disk of %s is nearly full" % folder)
         _interval["number"] += 1
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path = os.path.join(folder, "%06d-%s.heldby" % (_interval["number"], moment))
         dump(path)
-        paths = _interval["paths"]
         paths.append(path)
         while len(paths) > _interval["keep"]:
-            os.unlink(paths.pop(0))
+            _remove_dump(paths.pop(0))
     except Exception as error:
         _complain(error)
 
@@ -181,6 +187,17 @@ def _make_own_folder():
             folder = "%s-%d" % (name, number)
     _record("dumped", b"%d %s\0" % (os.getpid(), os.fsencode(folder)))
     return folder
+
+
+def _places():
+    """Where this process's code and stack begin, zeros where the system does not say: forks have the same places, other programs other ones."""
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            # The name, which may have anything in it, ends with the last bracket; the third field stands behind it.
+            fields = file.read().rpartition(b")")[2].split()
+        return int(fields[26 - 3]), int(fields[28 - 3])
+    except (OSError, ValueError, IndexError):
+        return 0, 0
 
 
 def _record(name, what):

@@ -1,20 +1,26 @@
 //! Forks that Python was not told of: what it runs in a new process did not run there, and they take no dumps.
 //!
-//! A fork has its parent's stack and code where that has them, and a program that was executed has its own at random places
-//! (`startstack` and `startcode` of proc_pid_stat(5)).
+//! A fork has its parent's code and stack where that has them, and a program that was executed has its own at random places
+//! (`startcode` and `startstack` of proc_pid_stat(5)).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::launch::joined;
+use crate::launch::JOINED;
 
-/// Time between two looks.
+/// Least time between two looks.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// Of all time a look takes at most one part in so many.
+const REST: u32 = 200;
 /// What goes on to execute another program, or is still to be told, has done so by then.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
+/// What the process that takes a native dump is called, which Python is not told of either.
+const TAKES_A_DUMP: &str = "heldby-dump";
 
 /// Looks for them until it is ended.
 #[derive(Debug)]
@@ -28,17 +34,20 @@ impl ForkWatch {
     pub(crate) fn begin(bootstrap: PathBuf, tell: impl FnOnce(&[u32]) + Send + 'static) -> Self {
         let (end, ended) = channel();
         let watch = move || {
-            let mut forks = Forks::default();
+            let mut forks = Forks::of(bootstrap.join(JOINED));
             let mut tell = Some(tell);
-            while ended.recv_timeout(BETWEEN) == Err(RecvTimeoutError::Timeout) {
-                forks.look(&joined(&bootstrap));
+            let mut pause = BETWEEN;
+            while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let began = Instant::now();
+                forks.look();
+                pause = BETWEEN.max(began.elapsed() * REST);
                 if !forks.untold.is_empty()
                     && let Some(tell) = tell.take()
                 {
-                    tell(&forks.untold.iter().copied().collect::<Vec<_>>());
+                    tell(&forks.untold.keys().copied().collect::<Vec<_>>());
                 }
             }
-            forks.untold
+            forks.untold.into_keys().collect()
         };
         let thread = std::thread::Builder::new().name("forks".to_owned());
         let watching = thread.spawn(watch).ok();
@@ -53,37 +62,86 @@ impl ForkWatch {
     }
 }
 
-#[derive(Debug, Default)]
+/// Where a process's code and stack begin.
+type Places = [u64; 2];
+
+#[derive(Debug)]
 struct Forks {
-    untold: BTreeSet<u32>,
-    /// Since when they are known.
+    record: PathBuf,
+    /// Bytes of the record that were read.
+    read: u64,
+    /// The processes that have loaded the agent, while they run what they ran then.
+    joined: BTreeMap<u32, Places>,
+    untold: BTreeMap<u32, Places>,
+    /// Since when others are known.
     seen: BTreeMap<u32, Instant>,
 }
 
 impl Forks {
-    fn look(&mut self, joined: &[u32]) {
-        let joined: BTreeSet<u32> = joined.iter().copied().collect();
+    fn of(record: PathBuf) -> Self {
+        Self {
+            record,
+            read: 0,
+            joined: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn look(&mut self) {
+        let added = self.added().unwrap_or_default();
+        for (pid, places) in joined(&added) {
+            self.joined.insert(pid, places);
+            self.untold.remove(&pid);
+        }
+        // One that has ended or executed another program never comes back.
+        self.joined.retain(|pid, own| places(*pid) == Some(*own));
         let mut now = BTreeMap::new();
-        for &parent in joined.union(&self.untold) {
+        for (&parent, own) in self.joined.iter().chain(&self.untold) {
             for child in children(parent) {
-                if !joined.contains(&child) && is_fork_of(child, parent) {
+                let is_known = self.joined.contains_key(&child) || self.untold.contains_key(&child);
+                if !is_known && places(child) == Some(*own) && !takes_a_dump(child) {
                     let since = self.seen.get(&child).copied();
-                    now.insert(child, since.unwrap_or_else(Instant::now));
+                    now.insert(child, (since.unwrap_or_else(Instant::now), *own));
                 }
             }
         }
-        let long = now
-            .iter()
-            .filter(|(_, since)| since.elapsed() >= LONG_ENOUGH);
-        self.untold.extend(long.map(|(child, _)| *child));
-        self.seen = now;
+        for (&child, (since, own)) in &now {
+            if since.elapsed() >= LONG_ENOUGH {
+                self.untold.insert(child, *own);
+            }
+        }
+        let since = now.into_iter().map(|(child, (since, _))| (child, since));
+        self.seen = since.collect();
+    }
+
+    /// What was added to the record: whole entries.
+    fn added(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut file = fs::File::open(&self.record)?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut added = Vec::new();
+        file.read_to_end(&mut added)?;
+        let whole = added.iter().rposition(|byte| *byte == 0);
+        added.truncate(whole.map_or(0, |last| last + 1));
+        self.read += added.len() as u64;
+        Ok(added)
     }
 }
 
+/// The entries of a record: the processes that have loaded the agent, and the places of each.
+pub(crate) fn joined(record: &[u8]) -> impl Iterator<Item = (u32, Places)> + '_ {
+    record.split(|byte| *byte == 0).filter_map(|entry| {
+        let mut numbers = std::str::from_utf8(entry).ok()?.split(' ');
+        let pid = numbers.next()?.parse().ok()?;
+        let mut place = || numbers.next()?.parse().ok();
+        Some((pid, [place()?, place()?]))
+    })
+}
+
 fn children(parent: u32) -> Vec<u32> {
-    let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
-    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
-        std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+    let threads = fs::read_dir(format!("/proc/{parent}/task"));
+    let of_thread = |thread: std::io::Result<fs::DirEntry>| {
+        fs::read_to_string(thread.ok()?.path().join("children")).ok()
     };
     let texts = threads.into_iter().flatten().filter_map(of_thread);
     texts
@@ -94,23 +152,14 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The process that takes a native dump is none: of it the system takes memory first.
-fn is_fork_of(child: u32, parent: u32) -> bool {
-    const TAKES_A_DUMP: &str = "1000";
-
-    let of = |pid: u32| Some((program(pid)?, places(pid)?));
-    let first_to_go = std::fs::read_to_string(format!("/proc/{child}/oom_score_adj"));
-    of(child).is_some_and(|of_child| of(parent) == Some(of_child))
-        && first_to_go.is_ok_and(|score| score.trim() != TAKES_A_DUMP)
+fn takes_a_dump(pid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| name.trim_end() == TAKES_A_DUMP)
 }
 
-fn program(pid: u32) -> Option<PathBuf> {
-    std::fs::read_link(format!("/proc/{pid}/exe")).ok()
-}
-
-/// Where its code and its stack begin. None where the system does not tell.
-fn places(pid: u32) -> Option<[u64; 2]> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// None where the system does not tell.
+fn places(pid: u32) -> Option<Places> {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, which may have anything in it, ends with the last bracket; the third field stands behind it.
     let (_, fields) = status.rsplit_once(')')?;
     let field = |number: usize| fields.split_whitespace().nth(number - 3)?.parse().ok();

@@ -6,11 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::forks::ForkWatch;
+use crate::forks::{ForkWatch, joined};
 use crate::process;
 
-/// Beside the agent: the id of each process that has loaded it, with a zero byte behind it.
-const JOINED: &str = "joined";
+/// Beside the agent: the id of each process that has loaded it, and where its code and stack begin, with a zero byte behind them.
+pub(crate) const JOINED: &str = "joined";
 /// Beside the agent: id, space and folder of each process that has begun a dump, each with a zero byte behind it.
 const DUMPED: &str = "dumped";
 
@@ -131,7 +131,8 @@ impl Launch {
 
     /// How many processes have loaded the agent so far.
     pub fn joined(&self) -> usize {
-        joined(self.bootstrap.path()).len()
+        let record = fs::read(self.bootstrap.path().join(JOINED)).unwrap_or_default();
+        joined(&record).count()
     }
 
     /// Looks for processes that take no dumps, since C code forked them and did not tell Python. The first that are found are told at once.
@@ -178,24 +179,14 @@ impl Launch {
     pub fn environment(
         &self,
         python_path: Option<OsString>,
-    ) -> Result<[(&'static str, OsString); 2], LaunchError> {
+    ) -> Result<[(&'static str, OsString); 1], LaunchError> {
         let own = self.bootstrap.path().to_owned();
         // An empty PYTHONPATH is none; an empty part of one is the working folder.
         let rest = python_path.filter(|path| !path.is_empty());
         let rest = rest.iter().flat_map(std::env::split_paths);
         let path = std::env::join_paths(std::iter::once(own).chain(rest))?;
-        // uWSGI's option: it forks its workers, and tells Python of them with this alone.
-        let told = ("UWSGI_PY_CALL_OSAFTERFORK", OsString::from("true"));
-        Ok([("PYTHONPATH", path), told])
+        Ok([("PYTHONPATH", path)])
     }
-}
-
-/// The processes that have loaded the agent.
-pub(crate) fn joined(bootstrap: &Path) -> Vec<u32> {
-    let record = fs::read(bootstrap.join(JOINED)).unwrap_or_default();
-    let ids = record.split(|byte| *byte == 0);
-    ids.filter_map(|id| std::str::from_utf8(id).ok()?.parse().ok())
-        .collect()
 }
 
 /// What the agent reads at the start of each process: seconds, number of dumps, folder, a line each.

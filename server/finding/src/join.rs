@@ -133,7 +133,7 @@ fn is_multiple(numbers: &[u64], of: &[u64]) -> bool {
     let (Some(&first), Some(&of_first)) = (numbers.first(), of.first()) else {
         return false;
     };
-    let is_whole = of_first > 0 && first.checked_rem(of_first) == Some(0);
+    let is_whole = first > 0 && first.checked_rem(of_first) == Some(0);
     let times = first.checked_div(of_first).unwrap_or_default();
     let pairs = || numbers.iter().zip(of);
     is_whole && pairs().all(|(number, of)| of.checked_mul(times) == Some(*number))
@@ -478,4 +478,21 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_multiple;
+
+    #[test]
+    fn what_goes_along_grows_by_the_same_multiple_each_time() {
+        assert!(is_multiple(&[30, 30], &[30, 30]));
+        assert!(is_multiple(&[60, 20], &[30, 10]));
+        assert!(!is_multiple(&[60, 10], &[30, 10]));
+        assert!(!is_multiple(&[15, 15], &[30, 30]));
+        // What grows in bytes alone has as many objects as before.
+        assert!(!is_multiple(&[0, 0], &[5, 5]));
+        assert!(!is_multiple(&[5, 5], &[0, 0]));
+        assert!(!is_multiple(&[], &[]));
+    }
 }

@@ -285,7 +285,12 @@ fn attribute(
                 Binder::Definition(definition) => Some(*definition),
                 _ => None,
             });
-        if let Some(nested) = nested {
+        // A method that is nothing more is an attribute of the class: what an instance has in its place was given it elsewhere.
+        let makes_it = |definition: &ScopeId| {
+            let scope = tree.scope(*definition);
+            on_class || scope.kind != ScopeKind::Function || !scope.decorators.is_empty()
+        };
+        if let Some(nested) = nested.filter(makes_it) {
             candidate(0, Some(NodeId::UNKNOWN), tree.scope(nested).header);
         }
     }

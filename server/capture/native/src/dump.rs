@@ -88,7 +88,10 @@ impl Dump {
             least_digits: order.least_digits,
         };
         let report = SharedReport::new().ok_or(Refusal::Memory)?;
-        let stacks = Stacks::take(&objects, &order).ok_or(Refusal::Memory)?;
+        let mut stacks = Stacks::default();
+        if !is_free_threaded {
+            stacks = Stacks::take(&objects, &order).ok_or(Refusal::Memory)?;
+        }
         // SAFETY: the caller's promise; it is the agent's code that calls.
         let tracing = unsafe { tracing::state() };
         let mut tracked = Vec::new();
@@ -96,7 +99,10 @@ impl Dump {
             // The copy must not have the notes half changed.
             let _unchanged = (tracing == tracing::State::On).then(tracing::hook::hold);
             if is_free_threaded {
-                clone_while_threads_stand_still(&interpreter, &mut tracked)
+                clone_while_threads_stand_still(&interpreter, &mut tracked, || {
+                    // Without memory for the frames the rest of the dump will have none either, and says so.
+                    stacks = Stacks::take(&objects, &order).unwrap_or_default();
+                })
             } else {
                 process::clone().map_err(Refusal::Clone)
             }
@@ -216,11 +222,14 @@ fn header_of(memory: Memory, object_type: Address) -> Option<(u64, bool)> {
 }
 
 /// In a free-threaded build the interpreter stops all other threads while it shows its objects: the child is made when the first is
-/// shown, and is shown the rest.
+/// shown, and is shown the rest. In the program those threads would go on with what was seen of them before: the frames are for the child
+/// to take.
 fn clone_while_threads_stand_still(
     interpreter: &Interpreter,
     tracked: &mut Vec<Address>,
+    begin_as_child: impl FnOnce(),
 ) -> Result<Side, Refusal> {
+    let mut begin_as_child = Some(begin_as_child);
     let mut side = None;
     interpreter.show_all_objects(|object| {
         if side.is_none() {
@@ -229,6 +238,9 @@ fn clone_while_threads_stand_still(
                 interpreter.forget_who_waits_for_its_lock();
                 // From here on it is ended if it stands still.
                 process::settle_as_child();
+                if let Some(begin) = begin_as_child.take() {
+                    begin();
+                }
             }
         }
         let is_child = matches!(side, Some(Ok(Side::Child)));

@@ -48,6 +48,9 @@ pub(crate) fn clone() -> io::Result<Side> {
 
 /// What a child does first: it has nothing of the program's but its memory.
 pub(crate) fn settle_as_child() {
+    // By this name `heldby run` knows it from forks of the program's.
+    // SAFETY: this process's name, of less than 16 bytes.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"heldby-dump".as_ptr()) };
     // Should memory run out, this process goes and not the program.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     for number in 1..=64 {

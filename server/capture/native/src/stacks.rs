@@ -19,10 +19,12 @@ pub(crate) struct Stacks {
 }
 
 impl Stacks {
-    /// Takes them; None when there is no memory for them.
+    /// Takes them; None when there is no memory for them. Nobody runs them meanwhile: the caller has the interpreter's lock, or, in a
+    /// free-threaded build, is a child with no other threads.
     pub(crate) fn take(objects: &Objects, order: &Order) -> Option<Self> {
         let mut stacks = Self::default();
-        let (of_threads, mut has_room) = if order.other_interpreters_run {
+        let (of_threads, mut has_room) = if order.other_interpreters_run || objects.is_free_threaded
+        {
             tops_of_this_interpreter(objects)
         } else {
             tops(objects, order.current_frames)

@@ -54,6 +54,7 @@ impl Target {
                 .map_err(Refusal::Failed)
         };
         let name = meeting.name_in_memory();
+        let mut in_memory = None;
         let library = if meeting.may_run_files {
             meeting.shown.join(LIBRARY)
         } else {
@@ -65,6 +66,7 @@ impl Target {
             };
             call_and_wait(make_file, "made")?;
             let number = self.file_in_memory(&name).ok_or(Refusal::NotPossible)?;
+            in_memory = Some(number);
             let place = PathBuf::from(format!("/proc/{}/fd/{number}", self.pid));
             let copied = settings.native_library.as_ref().map(|library| {
                 let library = fs::read(library)?;
@@ -89,6 +91,14 @@ impl Target {
         let image = self.image()?;
         let is_library = |mapping: &Mapping| mapping.path.contains(&name);
         let Some(run) = image.function(is_library, "heldby_native_run") else {
+            if let Some(number) = in_memory {
+                // Nobody in the program will close it.
+                let close = Call {
+                    function: function("close")?,
+                    arguments: [Argument::Number(number.into()), Argument::Number(0)],
+                };
+                call_and_wait(close, "closed")?;
+            }
             return Err(Refusal::Failed(AttachError::NotLoaded(self.pid)));
         };
         let run = Call {

@@ -145,8 +145,8 @@ fn say_untold(processes: &[u32]) {
         named = format!("{named} and {} more", processes.len() - MOST);
     }
     let text = format!(
-        "heldby: no dumps were taken in {named}: C code forked them, and did not tell Python (`PyOS_AfterFork_Child`). \
-         `heldby capture --pid {last}` dumps such a process while it runs\n"
+        "heldby: no dumps were taken in {named}: C code forked them, and did not tell Python. With `--master --py-call-osafterfork` \
+         uWSGI tells it of its workers; where Python runs in another, `heldby capture --pid {last}` dumps it\n"
     );
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
