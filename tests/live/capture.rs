@@ -487,6 +487,52 @@ fn two_captures_at_once_are_two_dumps() {
 
 #[test]
 #[ignore = "needs ptrace: `cargo xtask test` looks for it"]
+fn a_program_that_ends_meanwhile_ends_as_it_would() {
+    // As soon as it has one thread more; and what it has to do at its end takes a while, in which others run.
+    const ENDS: &str = "\
+import os, sys, time
+
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.3)
+
+slow = Slow()
+threads = lambda: len(os.listdir('/proc/self/task'))
+alone = threads()
+print('ready', flush=True)
+while threads() == alone:
+    time.sleep(0)
+time.sleep(float(sys.argv[1]))
+sys.exit(5)
+";
+    for python in pythons() {
+        // The thread waits for the interpreter's lock, or runs the agent's text, or is done.
+        for later in ["0", "0.002", "0.01", "0.03", "0.06", "0.1"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("program.py"), ENDS).unwrap();
+            let mut program = Command::new(&python)
+                .args(["program.py", later])
+                .current_dir(folder.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut ready = String::new();
+            let mut answers = BufReader::new(program.stdout.take().unwrap());
+            answers.read_line(&mut ready).unwrap();
+            capture(folder.path(), program.id(), &[]);
+            let status = program.wait().unwrap();
+            assert_eq!(
+                status.code(),
+                Some(5),
+                "{}, {later}: {status}",
+                python.display()
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs ptrace: `cargo xtask test` looks for it"]
 fn a_program_that_ends_meanwhile_is_told_of() {
     let mut running = Running::start_program(&pythons()[0], ALONE, "");
     let pid = running.child.id();

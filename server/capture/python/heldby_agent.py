@@ -13,6 +13,7 @@ The capture runs no code of the program's: it asks an object only for what the i
 `repr`, `str`, `len`, `iter`, `hash`, `==`, `isinstance` or `getattr` on an object that could answer with a method of its own.
 Objects are told apart by address, and grouped by `type(o)`, so that the work on them runs in C.
 """
+# Not `threading`, which takes the thread that imports it first for the program's main one: nobody knows which thread this is.
 import _thread
 import atexit
 import binascii
@@ -28,7 +29,6 @@ import os
 import signal as signals
 import struct
 import sys
-import threading
 import time
 import types
 import weakref
@@ -112,7 +112,7 @@ _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
 # collection after that goes round in a circle (https://github.com/python/cpython/issues/122695).
 MODULES_LIST_DEAD_OBJECTS = (3, 12) <= sys.version_info[:3] < (3, 12, 6)
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
-_ThreadLocal = type(threading.local())
+_ThreadLocal = _thread._local
 
 # Attributes of built-in types that C code answers for, by the type's address.
 _GETTERS = {
@@ -134,7 +134,7 @@ TYPE_IS_IMMUTABLE = 1 << 8
 TYPE_IS_HEAP = 1 << 9
 TYPE_IS_TYPE = 1 << 31
 
-_lock = threading.Lock()
+_lock = _thread.allocate_lock()
 _owner = None
 _checksums = {}
 # What the dump is taken for: a call of the program, an interval, or the exit of the process.
@@ -155,7 +155,7 @@ def dump(path, wait=True, keys=True, compress=None):
     Raises OSError when the file cannot be written, RuntimeError when this thread is taking a dump already.
     """
     path = os.path.abspath(os.fspath(path))
-    if _owner == threading.get_ident():
+    if _owner == _thread.get_ident():
         raise RuntimeError("heldby: this thread is taking a dump already (a signal handler must not take another)")
     dumping = _dump_with(_begin_dump, path, keys, compress)
     if dumping is not None:
@@ -175,7 +175,7 @@ def _dump_with(take, *arguments):
         # What a signal's handler raises may come between any two steps.
         try:
             _native["collects"] = was_enabled
-            _owner = threading.get_ident()
+            _owner = _thread.get_ident()
             gc.disable()
             # The agent's, like all that it reaches.
             _native["arguments"] = arguments
@@ -1709,7 +1709,7 @@ def _other_interpreters_run():
 def _tops():
     """The frame at the top of each thread. Of this thread alone where other interpreters run: what CPython tells makes frames of theirs,
     too, and that ends the process (3.12, 3.13)."""
-    return {threading.get_ident(): sys._getframe()} if _other_interpreters_run() else sys._current_frames()
+    return {_thread.get_ident(): sys._getframe()} if _other_interpreters_run() else sys._current_frames()
 
 
 def _stacks():
@@ -1721,7 +1721,7 @@ def _stacks():
         _at_rest(map(stacks.append, map(list, map(iter, steps, repeat(None)))))
         return tops, stacks
     if THREADS_RUN_FREELY:
-        tops = {threading.get_ident(): sys._getframe()}
+        tops = {_thread.get_ident(): sys._getframe()}
     for frame in tops.values():
         stacks.append([])
         while frame is not None:
@@ -2558,10 +2558,10 @@ def why_text(obj, depth=20, limit=100):
 
 def _explain(held, depth, limit):
     global _owner
-    if _owner == threading.get_ident():
+    if _owner == _thread.get_ident():
         raise RuntimeError("heldby: this thread is taking a dump already (a signal handler must not ask why)")
     with _lock:
-        _owner = threading.get_ident()
+        _owner = _thread.get_ident()
         was_enabled = gc.isenabled()
         gc.disable()
         try:
@@ -3343,7 +3343,7 @@ class _HolderReport:
         if type(o) is types.FrameType:
             row = self.names.frames.get(address, (0, 0))
             words = "frame %s, line %d" % (name, row[1])
-            return words + (", of another thread" if row[0] not in (0, threading.get_ident()) else "")
+            return words + (", of another thread" if row[0] not in (0, _thread.get_ident()) else "")
         if address in self.names.namespaces or type(o) is types.ModuleType:
             return "module " + name
         if type(o) is types.FunctionType:
@@ -3560,8 +3560,6 @@ def install(dir, signal=None, every=None, at_memory=None, keep=10, at_exit=False
         raise ValueError("heldby: keep=… is a number of dumps, 1 or more")
     if _installation:
         raise RuntimeError("heldby: dumps are installed already; call what the first install() returned, then install again")
-    if signal is not None and threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("heldby: a signal can only be waited for by the main thread: call install() there")
     if at_memory is not None and _resident_bytes() is None:
         raise RuntimeError("heldby: this system does not tell how much memory a process has: use every=… or signal=…")
     folder = os.path.abspath(os.fspath(dir))
@@ -3574,8 +3572,10 @@ def install(dir, signal=None, every=None, at_memory=None, keep=10, at_exit=False
         _installation["signal"] = signal
         try:
             _installation["previous"] = signals.signal(signal, _dump_on_signal)
-        except BaseException:
+        except BaseException as error:
             _uninstall()
+            if type(error) is ValueError and "main thread" in str(error):
+                raise RuntimeError("heldby: a signal can only be waited for by the main thread: call install() there") from error
             raise
     if not _forks["are_watched"] and hasattr(os, "register_at_fork"):
         _forks["are_watched"] = True
@@ -3716,10 +3716,10 @@ def _resident_bytes():
 def _wait_for_dump_before_fork():
     """No fork in the middle of a dump: the child would have all that the dump had in hand, and nobody to finish it."""
     # `heldby run` does so for all dumps.
-    _forks["is_locked"] = bool(_installation) and "_interval" not in globals() and _owner != threading.get_ident()
+    _forks["is_locked"] = bool(_installation) and "_interval" not in globals() and _owner != _thread.get_ident()
     if _forks["is_locked"]:
         _lock.acquire()
-        if sys.version_info >= (3, 12) and len(threading._active) == 1:
+        if sys.version_info >= (3, 12) and len(getattr(sys.modules.get("threading"), "_active", ())) < 2:
             # The only other thread is the one for the dumps, which holds no lock now: nothing that the program should hear of.
             import warnings
             warnings.filterwarnings("ignore", r".* is multi-threaded, use of fork", DeprecationWarning)
@@ -3734,7 +3734,7 @@ def _install_again_after_fork():
     """The child has no copy of the thread."""
     global _lock, _owner
     if _forks["is_locked"]:
-        _lock, _owner = threading.Lock(), None
+        _lock, _owner = _thread.allocate_lock(), None
     if _installation:
         try:
             _begin_installation()

@@ -1,14 +1,11 @@
 # What `heldby capture` and `heldby confirm` add to the agent: what another process asks for.
 #
 # This text stands behind the agent's own and that of debug sessions, in their namespace. It runs in a thread of the library's, or in
-# the main thread, between two steps of the program: it begins a thread, and is gone. `had_threading` is set before all of it: whether
-# the program had imported `threading` by then.
+# the main thread, between two steps of the program: it begins a thread, and is gone.
 
 
 def begin_attached(path, library, task, *arguments):
     """Begins a dump, or a count of lines: in the end there is a file `path`, or `path + ".failed"` that says why not."""
-    if not had_threading:
-        _give_back_main_thread()
     place = _loadable(library)
     use_native_library(EMBEDDED if _is_loaded_for_all(place) else place)
     now = time.time()
@@ -27,26 +24,6 @@ def _do_attached(asker, do, path, library, arguments):
         do(path, *arguments)
     finally:
         _close_in_memory(library)
-
-
-def _give_back_main_thread():
-    """`threading` takes the thread that imports it for the main one, up to 3.12; and it was not the program that did so."""
-    main = threading.main_thread()
-    # The oldest stands last.
-    ident = list(sys._current_frames())[-1]
-    if main.ident == ident or not hasattr(main, "_tstate_lock"):
-        return
-    # As that of a thread that runs: the interpreter releases it at its end.
-    lock = _thread.allocate_lock()
-    lock.acquire()
-    locks = getattr(threading, "_shutdown_locks", set())
-    locks.discard(main._tstate_lock)
-    locks.add(lock)
-    threading._active.pop(main.ident, None)
-    threading._active[ident] = main
-    main._ident, main._tstate_lock = ident, lock
-    if hasattr(main, "_native_id"):
-        main._native_id = os.getpid()
 
 
 def _is_loaded_for_all(library):

@@ -115,6 +115,8 @@ def _count_by_trace_functions(codes, counters, seconds):
                 next(row)
         return on_line
 
+    # Where the program has not imported it, it begins no threads by it.
+    threading = sys.modules.get("threading", types.SimpleNamespace(_trace_hook=None))
     before = threading._trace_hook
     # A debugger puts its own function in the place of the interpreter's.
     is_own = type(sys.settrace) is types.BuiltinFunctionType is type(sys.gettrace)

@@ -62,6 +62,9 @@ def begin_tracing(library, all):
 
 
 def _begin_thread(do, arguments):
+    # The debugger's, which has threads of its own.
+    import threading
+
     thread = threading.Thread(target=do, args=arguments, name="heldby", daemon=True)
     # By these the debugger knows a thread that it is to leave alone.
     thread.is_pydev_daemon_thread = thread.pydev_do_not_trace = True

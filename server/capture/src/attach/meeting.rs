@@ -242,8 +242,7 @@ fn script_text(answer: &str, library: &str, task: &str) -> String {
         .collect();
     format!(
         "(lambda names, builtins: ([builtins.exec(builtins.compile(part, 'heldby_agent', 'exec', 0, True), names) for part in [{parts}]], \
-         names['begin_attached']({answer}, {library}, {task})))({{'__name__': 'heldby_agent', \
-         'had_threading': 'threading' in __import__('sys').modules}}, __import__('builtins'))\n",
+         names['begin_attached']({answer}, {library}, {task})))({{'__name__': 'heldby_agent'}}, __import__('builtins'))\n",
         answer = crate::python_text(answer),
         library = crate::python_text(library),
     )
