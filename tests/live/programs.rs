@@ -91,6 +91,7 @@ programs! {
     futures_never_done
     generator_frame
     globals_subscript
+    handed_to_an_object
     handed_to_what_is_not_known
     heap_queue
     helper_of_a_library
@@ -103,6 +104,7 @@ programs! {
     library_through_library
     lines_of_made_code
     linked_list
+    list_that_grows_at_its_end
     logging_handlers
     logging_registry
     loop_over_containers
@@ -143,6 +145,7 @@ programs! {
     threads_that_never_end
     timers_far_ahead
     tokens_chained
+    tree_that_grows_below
     tuple_assignment
     two_holders
     unbounded_queue_of_bytes

@@ -16,9 +16,11 @@ pub(crate) struct Counts {
     pub(crate) entries: u64,
     pub(crate) shallow_bytes: u64,
     pub(crate) retained_bytes: u64,
+    /// The address of the object that retains most.
+    pub(crate) address: u64,
 }
 
-/// What is kept of a dump for the comparison with later ones: 40 bytes an access path.
+/// What is kept of a dump for the comparison with later ones: 48 bytes an access path.
 #[derive(Debug, Clone, Default)]
 pub struct PatternCounts(FxHashMap<PatternKey, Counts>);
 
@@ -39,6 +41,7 @@ impl Counts {
             entries,
             shallow_bytes,
             retained_bytes,
+            sample_address: address,
             ..
         } = pattern;
         Self {
@@ -46,6 +49,7 @@ impl Counts {
             entries,
             shallow_bytes,
             retained_bytes,
+            address,
         }
     }
 }

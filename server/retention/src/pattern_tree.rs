@@ -20,6 +20,7 @@ impl Pattern {
             step: Step::Root,
             first_type: u32::MAX,
             sample: ObjectId::ROOT,
+            sample_address: 0,
             count: 0,
             entries: 0,
             shallow_bytes: 0,

@@ -85,6 +85,8 @@ pub struct Pattern {
     pub first_type: u32,
     /// The object there that retains most.
     pub sample: ObjectId,
+    /// Its address in the process.
+    pub(crate) sample_address: u64,
     /// Objects there.
     pub count: u64,
     /// References to items out of them.
@@ -193,7 +195,7 @@ impl Patterns {
                 .count() as u64;
             let node = &mut patterns.nodes[pattern.index()];
             if node.count == 0 || retained > dominators.retained_bytes(node.sample) {
-                node.sample = object;
+                (node.sample, node.sample_address) = (object, heap.address(object));
             }
             if let Some(&place) = growths.and_then(|of| of.get(&object)) {
                 *items_grown_at.entry((pattern, place)).or_default() += entries;

@@ -5,7 +5,7 @@ use memchr::memmem::Finder;
 use rustc_hash::FxHashSet;
 
 use crate::imports::{Meaning, Receiver};
-use crate::project::{At, FileId};
+use crate::project::{At, FileId, Project};
 use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
 use crate::reach::{Place, Reach, Root, Sureness, Tracer};
 use crate::scopes::owner;
@@ -133,55 +133,45 @@ struct Handed {
     call: Option<(Found, At)>,
 }
 
-/// All places in `files` that insert into what the roots hold: directly, and one hand further.
+/// Hands that a binding goes through, at most: `Service(ITEMS)`, and `self.items = items` there.
+const MOST_HANDS: u32 = 3;
+
+/// All places in `files` that insert into what the roots hold: directly, and one hand further; farther where there is none.
 pub(crate) fn inserts(
     tracer: &mut Tracer<'_, '_>,
     files: &[FileId],
     verbs: &Verbs<'_>,
 ) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut handed = Vec::new();
-    for &file in files {
-        scan(tracer, file, verbs, &mut found, &mut handed);
-    }
-    let before = tracer.roots.len();
+    let mut files = files.to_vec();
     let mut calls = Vec::new();
-    for one in handed {
-        let known = tracer.roots[..before]
-            .iter()
-            .any(|root| root.place == one.root.place);
-        if !known {
-            tracer.add_root(one.root);
-            calls.extend(one.call);
+    for hand in 0..=MOST_HANDS {
+        let mut handed = Vec::new();
+        found.clear();
+        for &file in &files {
+            scan(tracer, file, verbs, hand > 0, &mut found, &mut handed);
         }
-    }
-    if tracer.roots.len() == before {
-        return found;
-    }
-    let mut again: Vec<FileId> = files.to_vec();
-    for root in &tracer.roots[before..] {
-        match &root.place {
-            Place::Variable { at, .. }
-            | Place::Function(at)
-            | Place::OfFunction { function: at, .. } => again.push(at.file),
-            Place::OfModule { .. } => {}
-            Place::Instance { classes } => again.extend(classes.iter().map(|class| class.file)),
-            Place::Result(at) => {
-                again.push(at.file);
-                again.extend(roots::callers_of(tracer.project, *at));
-            }
-            Place::Attribute { classes, name, .. } => {
-                let homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
-                again.extend(roots::attribute_users(tracer.project, &homes, name));
-                again.extend(homes);
+        let before = tracer.roots.len();
+        if hand == MOST_HANDS || hand > 0 && !found.is_empty() {
+            break;
+        }
+        for one in handed {
+            let known = tracer.roots[..before]
+                .iter()
+                .any(|root| root.place == one.root.place);
+            if !known {
+                tracer.add_root(one.root);
+                calls.extend(one.call);
             }
         }
-    }
-    again.sort_unstable();
-    again.dedup();
-    found.clear();
-    for file in again {
-        scan(tracer, file, verbs, &mut found, &mut Vec::new());
+        if tracer.roots.len() == before && (hand > 0 || !found.is_empty()) {
+            break;
+        }
+        for root in &tracer.roots[before..] {
+            files.extend(users_of(tracer.project, &root.place));
+        }
+        files.sort_unstable();
+        files.dedup();
     }
     // A call that hands the binding on stores, if the function it calls does.
     for (call, function) in calls {
@@ -199,10 +189,33 @@ pub(crate) fn inserts(
     found
 }
 
+/// The files that may use what something holds.
+fn users_of(project: &Project<'_>, place: &Place) -> Vec<FileId> {
+    match place {
+        Place::Variable { at, .. }
+        | Place::Function(at)
+        | Place::OfFunction { function: at, .. } => vec![at.file],
+        Place::OfModule { .. } => Vec::new(),
+        Place::Instance { classes } => classes.iter().map(|class| class.file).collect(),
+        Place::Result(at) => {
+            let mut files = roots::callers_of(project, *at);
+            files.push(at.file);
+            files
+        }
+        Place::Attribute { classes, name, .. } => {
+            let mut homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+            let users = roots::attribute_users(project, &homes, name);
+            homes.extend(users);
+            homes
+        }
+    }
+}
+
 fn scan(
     tracer: &Tracer<'_, '_>,
     file: FileId,
     verbs: &Verbs<'_>,
+    by_name: bool,
     found: &mut Vec<Found>,
     handed: &mut Vec<Handed>,
 ) {
@@ -214,6 +227,7 @@ fn scan(
         tree,
         file,
         verbs,
+        by_name,
     };
     for act in &tree.acts {
         match act.deed {
@@ -243,6 +257,8 @@ struct Scan<'t, 's, 'a> {
     tree: &'t Tree,
     file: FileId,
     verbs: &'t Verbs<'t>,
+    /// Whether attributes of that name give it, too, whatever has them: where nothing better was found.
+    by_name: bool,
 }
 
 impl Scan<'_, '_, '_> {
@@ -447,7 +463,8 @@ impl Scan<'_, '_, '_> {
             return None;
         }
         let reach = self.reach(value, act)?;
-        if reach.sureness == Sureness::NameOnly
+        let is_too_vague = reach.sureness == Sureness::NameOnly && !self.by_name;
+        if is_too_vague
             || self
                 .tracer
                 .is_binding(self.file, target, act.scope)

@@ -267,9 +267,11 @@ impl Context<'_> {
         let chain = links(&self.analysis.chains, pattern.sample);
         let repeated = self.repeated(id);
         // Of a chain of objects that each hold the next one, the first is what the program's names hold.
-        let (chain, id) = match repeated.last() {
-            Some(&first) => (self.upper_part(&chain, first), first),
-            None => (chain, id),
+        let grows_below = self.begins_with_the_same(&repeated);
+        let (chain, id) = match repeated.as_slice() {
+            [first, ..] if grows_below => (self.once_through(&chain, id, *first), id),
+            [.., first] => (self.upper_part(&chain, *first), *first),
+            [] => (chain, id),
         };
         let (bindings, places) = self.named_bindings(&chain, id, rise, pattern.sample);
         let innermost = places.first().copied().unwrap_or(chain.len());
@@ -356,7 +358,7 @@ impl Context<'_> {
                 && EMPTY_SHELLS.contains(&held_type.as_str()),
             holds_foreign,
             together_with: Vec::new(),
-            grown_at: if repeated.is_empty() {
+            grown_at: if repeated.is_empty() || grows_below {
                 self.grown_at(id, rise)
             } else {
                 Vec::new()

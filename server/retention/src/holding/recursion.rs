@@ -51,6 +51,43 @@ impl Context<'_> {
             .collect()
     }
 
+    /// Whether the objects of a recursion begin with the same one in all dumps: then they grow farther down, as a tree does. A list whose
+    /// newest object comes first begins with another each time.
+    pub(super) fn begins_with_the_same(&self, repeated: &[PatternId]) -> bool {
+        let Some(&first) = repeated.last() else {
+            return false;
+        };
+        let first = self.analysis.patterns.get(first);
+        let series = self.growth.series(first);
+        series.len() > 1
+            && series
+                .iter()
+                .all(|counts| counts.count == first.count && counts.address == first.sample_address)
+    }
+
+    /// A chain down through a recursion, with the recursion once: as its access path `id` has it, which repeats that of `first`.
+    pub(super) fn once_through(
+        &self,
+        chain: &[Link],
+        id: PatternId,
+        first: PatternId,
+    ) -> Vec<Link> {
+        let levels = |id: PatternId| self.analysis.patterns.ancestors(id).count();
+        let mut left = levels(id).saturating_sub(levels(first));
+        let period = chain.iter().take_while(|link| {
+            let is_left = left > 0;
+            left -= usize::from(is_left && !is_inside_context(self.heap, link.object));
+            is_left
+        });
+        let mut once: Vec<Link> = period.copied().collect();
+        let upper = self.upper_part(chain, first);
+        if once.len() + upper.len() >= chain.len() {
+            return chain.to_vec();
+        }
+        once.extend(upper);
+        once
+    }
+
     /// The part of a chain that is the access path `id`, which it goes through.
     pub(super) fn upper_part(&self, chain: &[Link], id: PatternId) -> Vec<Link> {
         let mut levels = self.analysis.patterns.ancestors(id).count() - 1;
