@@ -44,6 +44,7 @@ macro_rules! programs {
 }
 
 programs! {
+    argument_of_a_partial
     asyncio_queue
     atexit_register
     attribute_of_attribute

@@ -319,7 +319,7 @@ pub fn notes(finding: &Finding) -> Vec<String> {
     }
     if finding.stores.is_empty() && finding.holder.definition.is_some() {
         notes.push(
-            "no line of the source was found that stores there: code that is made at run time, or C code, does".to_owned(),
+            "no line of the source was found that stores there: it is reached in a way that is not followed, or by code that is made at run time, or by C code".to_owned(),
         );
     }
     notes

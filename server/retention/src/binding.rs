@@ -3,7 +3,7 @@
 use heldby_heap::{CodeName, Heap, Label, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
-use crate::known::TABLE_OF_MODULES;
+use crate::known::{TABLE_OF_MODULES, WRITTEN_IN_C};
 
 /// The kind of a named binding. The words are those of the JSON report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -377,6 +377,7 @@ fn is_python_slot(heap: &Heap, link: Link) -> bool {
     let is_dunder = heap.text(link.name).starts_with("__") && heap.text(link.name).ends_with("__");
     row.flags & HEAP_TYPE != 0
         && !is_dunder
+        && !WRITTEN_IN_C.contains(&heap.type_name(heap.type_index(link.referrer)).as_str())
         && module_file(heap, heap.text(row.module)).is_some_and(|file| file.ends_with(".py"))
 }
 

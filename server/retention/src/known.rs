@@ -80,6 +80,23 @@ pub(crate) const EMPTY_SHELLS: &[&str] = &[
     "asyncio.events.Handle",
 ];
 
+/// Types that are written in C, in modules that are written in Python, some of which have a class of the same name that takes their place
+/// where there is no C: what that one's source says of its attributes never runs.
+pub(crate) const WRITTEN_IN_C: &[&str] = &[
+    "collections.OrderedDict",
+    "collections.defaultdict",
+    "collections.deque",
+    "datetime.timezone",
+    "functools.partial",
+    "operator.attrgetter",
+    "operator.itemgetter",
+    "operator.methodcaller",
+    "xml.etree.ElementTree.Element",
+    "xml.etree.ElementTree.TreeBuilder",
+    "xml.etree.ElementTree.XMLParser",
+    "zoneinfo.ZoneInfo",
+];
+
 /// Types of the standard library's whose lists of texts wait to be written: a few kilobytes at most.
 pub(crate) const WRITERS: &[&str] = &["_io.TextIOWrapper"];
 
