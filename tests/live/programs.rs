@@ -52,6 +52,7 @@ programs! {
     bounded_cache_that_fills
     bounded_deque_that_fills
     cache_by_call
+    cache_made_by_each_instance
     cache_on_method
     cache_shown_as_attribute
     cache_that_flattens

@@ -507,8 +507,18 @@ pub(crate) fn wrapped_function(heap: &Heap, wrapper: ObjectId) -> Option<NamedFu
     function_of_wrapper(heap, wrapper).or_else(|| {
         direct
             .into_iter()
-            .find_map(|function| named_function(heap, function))
+            .find_map(|function| named_function_or_method(heap, function))
     })
+}
+
+/// The function of a function or a bound method: `lru_cache()(self.load)`.
+fn named_function_or_method(heap: &Heap, object: ObjectId) -> Option<NamedFunction> {
+    let of_method = || {
+        let is_method = heap.type_name(heap.type_index(object)) == "method";
+        let mut parts = heap.references(object).filter(|_| is_method);
+        parts.find_map(|part| named_function(heap, part.target))
+    };
+    named_function(heap, object).or_else(of_method)
 }
 
 /// The function that a wrapper names as its own: `__wrapped__`.
@@ -521,5 +531,5 @@ fn function_of_wrapper(heap: &Heap, wrapper: ObjectId) -> Option<NamedFunction> 
             reference.label.kind() == ReferenceKind::DictValue
                 && is_wrapped(reference.label.value())
         })
-        .find_map(|reference| named_function(heap, reference.target))
+        .find_map(|reference| named_function_or_method(heap, reference.target))
 }

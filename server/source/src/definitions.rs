@@ -444,8 +444,15 @@ pub(crate) fn wrappers<'p>(
             let Deed::Bind { target, value: Some(value), how: How::Assign | How::Annotated } = act.deed else { return None };
             let Node::Call { arguments, .. } = tree.node(value) else { return None };
             let lambda = |node: NodeId| matches!(tree.node(node), Node::Lambda(scope) if At { file, scope } == function);
+            let method = |node: NodeId| {
+                let Node::Attribute { of, name } = tree.node(node) else { return None };
+                let Receiver::SelfOf(class) = project.receiver(file, of, act.scope) else { return None };
+                project.method(class, tree.name(name))
+            };
             let mut given = tree.arguments(arguments).iter().filter(|argument| {
-                lambda(argument.value) || project.meaning(file, argument.value, act.scope) == Some(Meaning::Function(function))
+                lambda(argument.value)
+                    || project.meaning(file, argument.value, act.scope) == Some(Meaning::Function(function))
+                    || method(argument.value) == Some(function)
             });
             given.next().map(|_| (act, target))
         })
