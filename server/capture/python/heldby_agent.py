@@ -3605,8 +3605,10 @@ def _uninstall():
 def _begin_installation():
     wake = _thread.allocate_lock()
     wake.acquire()
-    _installation.update(wake=wake, asked=False, number=0, paths=[], pid=os.getpid(), complained=False)
-    _thread.start_new_thread(_dump_when_due, (wake,))
+    # For the thread and the handler alone: the installation may be ended between any two steps of theirs.
+    asked = [False]
+    _installation.update(wake=wake, asked=asked, number=0, paths=[], pid=os.getpid(), complained=False)
+    _thread.start_new_thread(_dump_when_due, (wake, asked, _installation["every"], _installation["at_memory"]))
 
 
 def _release(lock):
@@ -3617,17 +3619,17 @@ def _release(lock):
 
 
 def _dump_on_signal(number, frame):
-    _installation["asked"] = True
-    if "wake" in _installation:
-        _release(_installation["wake"])
+    asked, wake = _installation.get("asked"), _installation.get("wake")
+    if asked is not None and wake is not None:
+        asked[0] = True
+        _release(wake)
     previous = _installation.get("previous")
     if callable(previous):
         previous(number, frame)
 
 
-def _dump_when_due(wake):
+def _dump_when_due(wake, asked, every, at_memory):
     """The thread: waits on its own lock, which a signal releases."""
-    every, at_memory = _installation["every"], _installation["at_memory"]
     due = None if every is None else time.monotonic() + every
     while True:
         waits = [due - time.monotonic()] if due is not None else []
@@ -3636,8 +3638,7 @@ def _dump_when_due(wake):
         wake.acquire(timeout=max(min(waits), 0) if waits else -1)
         if _installation.get("wake") is not wake:
             return
-        is_due = _installation["asked"]
-        _installation["asked"] = False
+        is_due, asked[0] = asked[0], False
         if due is not None and time.monotonic() >= due:
             is_due, due = True, time.monotonic() + every
         if at_memory is not None:
