@@ -4,10 +4,10 @@ use heldby_heap::{ObjectId, ReferenceKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Context, is_immutable, is_plain};
-use crate::binding::{Link, module_file};
+use crate::binding::Link;
 use crate::growth::Rise;
 use crate::known::CARRIERS;
-use crate::{PatternId, Step, Territory};
+use crate::{PatternId, Step};
 
 /// Keys that retain so many times what the values do, which are nothing but containers, are what is told.
 const HEAVIER: u64 = 4;
@@ -88,18 +88,8 @@ impl Context<'_> {
             return false;
         };
         let is_instance = |object: ObjectId| {
-            let row = self
-                .heap
-                .names()
-                .types
-                .get(self.heap.type_index(object) as usize);
-            row.is_some_and(|row| {
-                let file = module_file(self.heap, self.heap.text(row.module));
-                self.heap.text(row.qualname) == "frame"
-                    || file.is_some_and(|file| {
-                        self.territories.of_file(file) != Territory::StandardLibrary
-                    })
-            })
+            self.heap.type_name(self.heap.type_index(object)) == "frame"
+                || !self.is_of_standard_library(object)
         };
         let keys = self.heap.references(cache.object);
         keys.filter(|reference| reference.label.kind() == ReferenceKind::DictKey)
