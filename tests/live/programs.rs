@@ -48,6 +48,7 @@ programs! {
     asyncio_queue
     atexit_register
     attribute_of_attribute
+    attribute_of_the_same_name
     base_class_counts_instances
     bounded_cache_that_fills
     bounded_deque_that_fills

@@ -463,7 +463,8 @@ impl Scan<'_, '_, '_> {
             return None;
         }
         let reach = self.reach(value, act)?;
-        let is_too_vague = reach.sureness == Sureness::NameOnly && !self.by_name;
+        let is_too_vague = reach.sureness == Sureness::NameOnly
+            && !(self.by_name && self.is_only_attribute(value));
         if is_too_vague
             || self
                 .tracer
@@ -561,6 +562,55 @@ impl Scan<'_, '_, '_> {
                 call: Some((call, function)),
             });
         }
+    }
+
+    /// Whether no class but the roots' gives its instances an attribute of this name, in the package of this file and the user's code: then
+    /// whose it is need not be known.
+    fn is_only_attribute(&self, node: NodeId) -> bool {
+        let Node::Attribute { name, .. } = self.tree.node(node) else {
+            return false;
+        };
+        let name = self.tree.name(name);
+        let project = self.tracer.project;
+        let of_roots = |class: At| {
+            self.tracer.roots.iter().any(|root| match &root.place {
+                Place::Attribute {
+                    classes, name: own, ..
+                } => own == name && classes.contains(&class),
+                _ => false,
+            })
+        };
+        let lookups = &self.tracer.lookups;
+        let Some(left) = lookups.get().checked_sub(1) else {
+            return false;
+        };
+        lookups.set(left);
+        let files = roots::attribute_users(project, &[self.file], name);
+        !files.into_iter().any(|file| {
+            let Some((tree, sym)) = project
+                .tree(file)
+                .and_then(|tree| Some((tree, tree.sym(name)?)))
+            else {
+                return false;
+            };
+            tree.attribute_binds(sym).any(|act| {
+                let Deed::Bind { target, value, .. } = act.deed else {
+                    return false;
+                };
+                let Node::Attribute { of, .. } = tree.node(target) else {
+                    return false;
+                };
+                // `self.items = other.items` makes none.
+                let makes_one = value.is_none_or(|value| {
+                    !matches!(tree.node(value), Node::Attribute { name, .. } if name == sym)
+                });
+                makes_one
+                    && match project.receiver(file, of, act.scope) {
+                        Receiver::SelfOf(class) => !of_roots(class),
+                        _ => false,
+                    }
+            })
+        })
     }
 
     /// The method of this name, if the package of this file and the user's code have just one: then whose it is need not be known.
