@@ -3,7 +3,7 @@
 use crate::project::{FileId, Project};
 use crate::python::{Deed, How, Node, NodeId, ScopeKind};
 use crate::reach::{Sureness, Tracer};
-use crate::stores;
+use crate::stores::{self, CONTAINERS};
 use crate::text::Span;
 
 /// Parameters that bound what a class or decorator makes.
@@ -16,8 +16,6 @@ const REMOVING: &[&str] = &[
 ];
 /// Functions that take entries out of their first argument.
 const REMOVING_FUNCTIONS: &[&str] = &["heappop"];
-/// Classes of containers whose names do not look like it.
-const CONTAINERS: &[&str] = &["dict", "list", "set", "deque"];
 /// Removals told, at most.
 const MOST: usize = 4;
 

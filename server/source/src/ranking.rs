@@ -6,15 +6,12 @@ use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, Node, NodeId, ScopeId, ScopeKind, Tree};
 use crate::reach::Sureness;
 use crate::scopes::{self, owner};
-use crate::stores::{Found, Kind};
+use crate::stores::{CONTAINERS, Found, Kind};
 use crate::{Binding, Growth, Question, Role, roots};
 
 /// Stores known by an attribute's name alone that are listed: beside sure ones, and alone.
 const NAME_ONLY_BESIDE: usize = 6;
 const NAME_ONLY_ALONE: usize = 20;
-
-/// Types of objects that are there for what is in them.
-const CONTAINERS: &[&str] = &["list", "dict", "set", "deque", "OrderedDict", "defaultdict"];
 
 /// The stores, best first, each once.
 pub(crate) fn stores(

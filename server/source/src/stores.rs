@@ -7,6 +7,19 @@ use crate::reach::{Reach, Sureness, Tracer};
 use crate::text::Span;
 use crate::{Growth, Role};
 
+/// The classes of containers, by name: builtin ones and those of `collections`.
+pub(crate) const CONTAINERS: &[&str] = &[
+    "dict",
+    "list",
+    "set",
+    "deque",
+    "OrderedDict",
+    "defaultdict",
+    "Counter",
+    "UserDict",
+    "UserList",
+];
+
 /// What a store does; what grows most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {

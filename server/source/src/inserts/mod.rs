@@ -1,16 +1,17 @@
 //! Stores into containers: calls, subscripts and augmented assignments whose receiver reaches the binding, here or one
-//! hand further: a parameter, an attribute or a result that holds the same object.
+//! hand further (`handed`): a parameter, an attribute or a result that holds the same object.
 
-use memchr::memmem::Finder;
+mod handed;
+
 use rustc_hash::FxHashSet;
 
-use crate::imports::{Meaning, Receiver};
-use crate::project::{At, FileId, Project};
+use self::handed::{Handed, users_of};
+use crate::Role;
+use crate::project::FileId;
 use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
-use crate::reach::{Place, Reach, Root, Sureness, Tracer};
+use crate::reach::{Reach, Sureness, Tracer};
 use crate::scopes::owner;
-use crate::stores::{Found, Kind, decorated};
-use crate::{Role, roots};
+use crate::stores::{CONTAINERS, Found, Kind, decorated};
 
 /// Which method names store.
 pub(crate) enum Verbs<'v> {
@@ -80,18 +81,6 @@ const REGISTERING: &[&str] = &[
 ];
 /// Methods of objects that keep what they are given outside Python's sight.
 const CALLING: &[&str] = &["set"];
-/// Classes whose methods are called with the container as their first argument.
-const CONTAINERS: &[&str] = &[
-    "dict",
-    "list",
-    "set",
-    "deque",
-    "OrderedDict",
-    "defaultdict",
-    "Counter",
-    "UserDict",
-    "UserList",
-];
 /// Functions that insert into their first argument.
 const INSERTING_FUNCTIONS: &[&str] = &[
     "heappush",
@@ -124,13 +113,6 @@ impl Verbs<'_> {
             Self::Setting => false,
         }
     }
-}
-
-/// The binding is given to something else that may store into it.
-struct Handed {
-    root: Root,
-    /// The call that does so, and the function it is given to.
-    call: Option<(Found, At)>,
 }
 
 /// Hands that a binding goes through, at most: `Service(ITEMS)`, and `self.items = items` there.
@@ -187,28 +169,6 @@ pub(crate) fn inserts(
         }
     }
     found
-}
-
-/// The files that may use what something holds.
-fn users_of(project: &Project<'_>, place: &Place) -> Vec<FileId> {
-    match place {
-        Place::Variable { at, .. }
-        | Place::Function(at)
-        | Place::OfFunction { function: at, .. } => vec![at.file],
-        Place::OfModule { .. } => Vec::new(),
-        Place::Instance { classes } => classes.iter().map(|class| class.file).collect(),
-        Place::Result(at) => {
-            let mut files = roots::callers_of(project, *at);
-            files.push(at.file);
-            files
-        }
-        Place::Attribute { classes, name, .. } => {
-            let mut homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
-            let users = roots::attribute_users(project, &homes, name);
-            homes.extend(users);
-            homes
-        }
-    }
 }
 
 fn scan(
@@ -446,228 +406,5 @@ impl Scan<'_, '_, '_> {
             Role::Caller,
             Vec::new(),
         ))
-    }
-
-    /// `self.items = ITEMS`: the attribute holds it too.
-    fn kept(&self, act: &Act, target: NodeId, value: Option<NodeId>, how: How) -> Option<Handed> {
-        let (Node::Attribute { of, name }, How::Assign | How::Annotated) =
-            (self.tree.node(target), how)
-        else {
-            return None;
-        };
-        let value = value?;
-        if !matches!(
-            self.tree.node(value),
-            Node::Name(_) | Node::Attribute { .. } | Node::Choice(_)
-        ) {
-            return None;
-        }
-        let reach = self.reach(value, act)?;
-        let is_too_vague = reach.sureness == Sureness::NameOnly
-            && !(self.by_name && self.is_only_attribute(value));
-        if is_too_vague
-            || self
-                .tracer
-                .is_binding(self.file, target, act.scope)
-                .is_some()
-        {
-            return None;
-        }
-        let project = self.tracer.project;
-        let (class, on_class) = match project.receiver(self.file, of, act.scope) {
-            Receiver::SelfOf(class) => (class, false),
-            Receiver::ClassItself(class) => (class, true),
-            _ => return None,
-        };
-        let place = Place::Attribute {
-            classes: project.ancestry(class),
-            name: self.tree.name(name).to_owned(),
-            on_class,
-        };
-        Some(Handed {
-            root: Root {
-                place,
-                depth: reach.depth,
-            },
-            call: None,
-        })
-    }
-
-    /// `def items(): return ITEMS`: a call of the function gives it.
-    fn returned(&self, act: &Act, value: NodeId) -> Option<Handed> {
-        let reach = self.reach(value, act)?;
-        if reach.sureness == Sureness::NameOnly {
-            return None;
-        }
-        let function = At {
-            file: self.file,
-            scope: act.scope,
-        };
-        let project = self.tracer.project;
-        let place = match self.tree.class_of_method(act.scope) {
-            Some(scope) if self.tree.is_decorated(act.scope, "property") => Place::Attribute {
-                classes: project.ancestry(At {
-                    file: self.file,
-                    scope,
-                }),
-                name: self.tree.name(self.tree.scope(act.scope).name).to_owned(),
-                on_class: false,
-            },
-            _ => Place::Result(function),
-        };
-        Some(Handed {
-            root: Root {
-                place,
-                depth: reach.depth,
-            },
-            call: None,
-        })
-    }
-
-    /// `fill(ITEMS)`: the parameter of the function holds it.
-    fn handed(&self, act: &Act, callee: NodeId, arguments: &[Argument], handed: &mut Vec<Handed>) {
-        for (index, argument) in arguments.iter().enumerate() {
-            let Some(reach) = self.reach(argument.value, act) else {
-                continue;
-            };
-            if reach.sureness == Sureness::NameOnly {
-                continue;
-            }
-            let Some((function, skip)) = self.callee(callee, act) else {
-                return;
-            };
-            let Some(tree) = self.tracer.project.tree(function.file) else {
-                return;
-            };
-            let mut parameters = tree.scope(function.scope).parameters.iter();
-            let parameter = match argument.keyword {
-                Some(keyword) => parameters
-                    .find(|parameter| tree.name(parameter.name) == self.tree.name(keyword)),
-                None => parameters
-                    .nth(index + skip)
-                    .filter(|parameter| parameter.positional),
-            };
-            let Some(parameter) = parameter else { continue };
-            let place = Place::Variable {
-                at: function,
-                name: tree.name(parameter.name).to_owned(),
-            };
-            let values = arguments.iter().map(|argument| argument.value).collect();
-            let call = self.found(act, reach, Kind::Update, Role::Caller, values);
-            handed.push(Handed {
-                root: Root {
-                    place,
-                    depth: reach.depth,
-                },
-                call: Some((call, function)),
-            });
-        }
-    }
-
-    /// Whether no class but the roots' gives its instances an attribute of this name, in the package of this file and the user's code: then
-    /// whose it is need not be known.
-    fn is_only_attribute(&self, node: NodeId) -> bool {
-        let Node::Attribute { name, .. } = self.tree.node(node) else {
-            return false;
-        };
-        let name = self.tree.name(name);
-        let project = self.tracer.project;
-        let of_roots = |class: At| {
-            self.tracer.roots.iter().any(|root| match &root.place {
-                Place::Attribute {
-                    classes, name: own, ..
-                } => own == name && classes.contains(&class),
-                _ => false,
-            })
-        };
-        let lookups = &self.tracer.lookups;
-        let Some(left) = lookups.get().checked_sub(1) else {
-            return false;
-        };
-        lookups.set(left);
-        let files = roots::attribute_users(project, &[self.file], name);
-        !files.into_iter().any(|file| {
-            let Some((tree, sym)) = project
-                .tree(file)
-                .and_then(|tree| Some((tree, tree.sym(name)?)))
-            else {
-                return false;
-            };
-            tree.attribute_binds(sym).any(|act| {
-                let Deed::Bind { target, value, .. } = act.deed else {
-                    return false;
-                };
-                let Node::Attribute { of, .. } = tree.node(target) else {
-                    return false;
-                };
-                // `self.items = other.items` makes none.
-                let makes_one = value.is_none_or(|value| {
-                    !matches!(tree.node(value), Node::Attribute { name, .. } if name == sym)
-                });
-                makes_one
-                    && match project.receiver(file, of, act.scope) {
-                        Receiver::SelfOf(class) => !of_roots(class),
-                        _ => false,
-                    }
-            })
-        })
-    }
-
-    /// The method of this name, if the package of this file and the user's code have just one: then whose it is need not be known.
-    fn only_method(&self, name: &str) -> Option<At> {
-        let lookups = &self.tracer.lookups;
-        lookups.set(lookups.get().checked_sub(1)?);
-        let project = self.tracer.project;
-        let home = roots::top(project, self.file);
-        let definition = format!("def {name}(");
-        let definition = Finder::new(&definition);
-        let near = project
-            .files()
-            .filter(|&file| project.is_user(file) || roots::top(project, file) == home)
-            .filter(|&file| project.mentions(file, &definition));
-        let mut found = None;
-        for file in near {
-            let Some(tree) = project.tree(file) else {
-                continue;
-            };
-            let methods = tree.scopes().filter(|(scope, what)| {
-                tree.name(what.name) == name && tree.class_of_method(*scope).is_some()
-            });
-            for (scope, _) in methods {
-                if found.replace(At { file, scope }).is_some() {
-                    return None;
-                }
-            }
-        }
-        found
-    }
-
-    /// The function that a call runs, and how many of its parameters the call does not write.
-    fn callee(&self, callee: NodeId, act: &Act) -> Option<(At, usize)> {
-        let project = self.tracer.project;
-        match project.meaning(self.file, callee, act.scope) {
-            Some(Meaning::Function(function)) => return Some((function, 0)),
-            Some(Meaning::Class(class)) => return Some((project.method(class, "__init__")?, 1)),
-            _ => {}
-        }
-        let Node::Attribute { of, name } = self.tree.node(callee) else {
-            return None;
-        };
-        let class = match project.receiver(self.file, of, act.scope) {
-            Receiver::SelfOf(class)
-            | Receiver::InstanceOf(class)
-            | Receiver::ClassItself(class) => Some(class),
-            Receiver::Other => return None,
-            Receiver::Unknown => None,
-        };
-        let name = self.tree.name(name);
-        let method = match class {
-            Some(class) => project.method(class, name)?,
-            None => self.only_method(name)?,
-        };
-        let is_static = project
-            .tree(method.file)?
-            .is_decorated(method.scope, "staticmethod");
-        Some((method, usize::from(!is_static)))
     }
 }
