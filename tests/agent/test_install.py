@@ -76,8 +76,8 @@ while len(seen) < 5:
     seen.update(names())
     time.sleep(0.01)
 end()
-# The one that was being taken is finished, and an older one goes.
-while len(os.listdir(folder)) > 2:
+# The one that was being taken, or was about to be, is finished, and an older one goes.
+while len(sys._current_frames()) > 1:
     time.sleep(0.01)
 print(sorted(seen)[-2:] <= names())
 """)
@@ -120,7 +120,8 @@ sys.stderr, os.statvfs = io.StringIO(), nearly_full
 while len(asked) < 12:
     time.sleep(0.01)
 end()
-time.sleep(0.3)
+while len(sys._current_frames()) > 1:
+    time.sleep(0.01)
 print(len(names()), sys.stderr.getvalue().count("is nearly full"))
 sys.stderr = sys.__stderr__
 """)
