@@ -111,6 +111,8 @@ _module_dict_of = types.ModuleType.__dict__["__dict__"].__get__
 # In these versions `_asyncio` gives the collector its list of freed objects, too: whoever is handed them frees them again, and every
 # collection after that goes round in a circle (https://github.com/python/cpython/issues/122695).
 MODULES_LIST_DEAD_OBJECTS = (3, 12) <= sys.version_info[:3] < (3, 12, 6)
+# Python 3.12 freezes some hundred objects itself as it starts; a program that freezes what it has freezes thousands.
+MOST_FROZEN_AT_THE_START = 1000
 _LruCache = type(functools.lru_cache(maxsize=None)(len))
 _ThreadLocal = _thread._local
 
@@ -354,7 +356,7 @@ class _Capture:
             about["fallback"] = self.why_not_native
         out.json(b"HEAD", about)
         del about
-        if gc.get_freeze_count():
+        if gc.get_freeze_count() > MOST_FROZEN_AT_THE_START:
             self.notes.append("%d objects are frozen (gc.freeze): only those that others reference are in the dump" % gc.get_freeze_count())
         frames, self.threads = self._frames()
         roots = [sys.modules, *frames, builtins.__dict__]
