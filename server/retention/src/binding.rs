@@ -341,6 +341,9 @@ fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, S
         .collect()
 }
 
+/// Where the instances of pydantic's models have their private attributes, in a dictionary beside their own: `self._seen` is found there.
+const PRIVATE_NAMESPACE: &str = "__pydantic_private__";
+
 /// Whose namespace the dictionary of this link is.
 fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKind, ObjectId)> {
     let names = heap.names();
@@ -353,6 +356,7 @@ fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKin
     match above.kind {
         ReferenceKind::Namespace => {}
         ReferenceKind::ThreadLocal => return Some((BindingKind::ThreadLocal, owner)),
+        ReferenceKind::Slot if heap.text(above.name) == PRIVATE_NAMESPACE => {}
         _ => return None,
     }
     let kind = if names.type_objects.contains_key(&owner) {
