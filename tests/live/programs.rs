@@ -50,9 +50,11 @@ programs! {
     attribute_of_attribute
     attribute_of_the_same_name
     base_class_counts_instances
+    behind_a_proxy
     bounded_cache_that_fills
     bounded_deque_that_fills
     cache_by_call
+    cache_made_by_a_mixin
     cache_made_by_each_instance
     cache_on_method
     cache_shown_as_attribute
@@ -123,6 +125,7 @@ programs! {
     nested_containers
     object_among_modules
     parameter
+    private_attribute_of_a_model
     property_returns_container
     queue_without_consumer
     reexport
@@ -131,6 +134,7 @@ programs! {
     returned_container
     search_path
     setattr_call
+    shallow_copy_of_defaults
     shared_exception
     signal_of_a_library
     silent

@@ -330,6 +330,7 @@ fn calls_of(project: &Project<'_>, function: At) -> Vec<Found> {
                 vec![Root {
                     place: Place::Function(function),
                     depth: 0,
+                    copied: false,
                 }],
             );
             roots::add_aliases(&mut tracer, &mut files);

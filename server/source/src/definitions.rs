@@ -347,7 +347,14 @@ fn elsewhere(
         name: name.to_owned(),
         on_class,
     };
-    let tracer = Tracer::new(project, vec![Root { place, depth: 0 }]);
+    let tracer = Tracer::new(
+        project,
+        vec![Root {
+            place,
+            depth: 0,
+            copied: false,
+        }],
+    );
     let near: Vec<FileId> = classes.iter().map(|class| class.file).collect();
     first_assignment(&tracer, &near, name).or_else(|| {
         let mut files = project.mentioning(&format!(".{name}"));
@@ -402,19 +409,10 @@ fn first_assignment(
 fn cache(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
     let tree = project.tree(function.file)?;
     let def = tree.scope(function.scope);
-    let caches = |node: NodeId| {
-        tree.within(node)
-            .into_iter()
-            .filter_map(|part| tree.last_name(part))
-            .any(|name| {
-                let name = name.to_ascii_lowercase();
-                name.contains("cache") || name.contains("memo")
-            })
-    };
     if let Some(decorator) = def
         .decorators
         .iter()
-        .find(|decorator| caches(decorator.expression))
+        .find(|decorator| names_a_cache(tree, decorator.expression))
     {
         return Some((function.file, decorator.span));
     }
@@ -427,72 +425,142 @@ fn cache(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
 
 /// `cached = lru_cache()(function)`.
 fn wrapping(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
-    wrappers(project, function.file, function)
+    wrappers(project, function)
+        .into_iter()
         .next()
-        .map(|(act, _)| (function.file, act.span))
+        .map(|(file, act, _)| (file, act.span))
 }
 
-/// The assignments of a file whose value is a call that is given the function, with their targets.
-pub(crate) fn wrappers<'p>(
+/// The assignments whose value is a call that is given the function, with their targets: in the function's file, else those in other
+/// files whose call is that of a cache.
+fn wrappers<'p>(project: &'p Project<'_>, function: At) -> Vec<(FileId, &'p Act, NodeId)> {
+    let near = wrappers_in(project, function.file, function);
+    if !near.is_empty() {
+        return near;
+    }
+    let mut others = roots::callers_of(project, function);
+    others.retain(|&file| file != function.file);
+    others
+        .into_iter()
+        .flat_map(|file| wrappers_in(project, file, function))
+        .filter(|&(file, act, _)| {
+            let Deed::Bind {
+                value: Some(value), ..
+            } = act.deed
+            else {
+                return false;
+            };
+            project.tree(file).is_some_and(|tree| {
+                matches!(tree.node(value), Node::Call { callee, .. } if names_a_cache(tree, callee))
+            })
+        })
+        .collect()
+}
+
+/// Those of one file.
+fn wrappers_in<'p>(
     project: &'p Project<'_>,
     file: FileId,
     function: At,
-) -> impl Iterator<Item = (&'p Act, NodeId)> {
-    let tree = project.tree(file);
-    tree.into_iter().flat_map(move |tree| {
-        tree.acts.iter().filter_map(move |act| {
-            let Deed::Bind { target, value: Some(value), how: How::Assign | How::Annotated } = act.deed else { return None };
-            let Node::Call { arguments, .. } = tree.node(value) else { return None };
-            let lambda = |node: NodeId| matches!(tree.node(node), Node::Lambda(scope) if At { file, scope } == function);
-            let method = |node: NodeId| {
-                let Node::Attribute { of, name } = tree.node(node) else { return None };
-                let Receiver::SelfOf(class) = project.receiver(file, of, act.scope) else { return None };
-                project.method(class, tree.name(name))
-            };
-            let mut given = tree.arguments(arguments).iter().filter(|argument| {
-                lambda(argument.value)
-                    || project.meaning(file, argument.value, act.scope) == Some(Meaning::Function(function))
-                    || method(argument.value) == Some(function)
-            });
-            given.next().map(|_| (act, target))
-        })
+) -> Vec<(FileId, &'p Act, NodeId)> {
+    let Some(tree) = project.tree(file) else {
+        return Vec::new();
+    };
+    let is_lambda = |node: NodeId| matches!(tree.node(node), Node::Lambda(scope) if At { file, scope } == function);
+    let is_method = |act: &Act, node: NodeId| {
+        let Node::Attribute { of, name } = tree.node(node) else {
+            return false;
+        };
+        let Receiver::SelfOf(class) = project.receiver(file, of, act.scope) else {
+            return false;
+        };
+        match project.method(class, tree.name(name)) {
+            Some(method) => method == function,
+            // A class that is to be mixed with others.
+            None => is_method_below(project, class, tree.name(name), function),
+        }
+    };
+    let wraps = |act: &'p Act| {
+        let Deed::Bind {
+            target,
+            value: Some(value),
+            how: How::Assign | How::Annotated,
+        } = act.deed
+        else {
+            return None;
+        };
+        let Node::Call { arguments, .. } = tree.node(value) else {
+            return None;
+        };
+        let is_given = tree.arguments(arguments).iter().any(|argument| {
+            is_lambda(argument.value)
+                || project.meaning(file, argument.value, act.scope)
+                    == Some(Meaning::Function(function))
+                || is_method(act, argument.value)
+        });
+        is_given.then_some((file, act, target))
+    };
+    tree.acts.iter().filter_map(wraps).collect()
+}
+
+/// Whether the function is a method of that name in a class that descends from this one.
+fn is_method_below(project: &Project<'_>, class: At, name: &str, function: At) -> bool {
+    let home = project
+        .tree(function.file)
+        .filter(|tree| tree.name(tree.scope(function.scope).name) == name);
+    let own = home.and_then(|tree| tree.class_of_method(function.scope));
+    own.is_some_and(|scope| {
+        let own = At {
+            file: function.file,
+            scope,
+        };
+        project.ancestry(own).contains(&class)
     })
+}
+
+/// Whether a part of an expression is called after caches.
+fn names_a_cache(tree: &Tree, node: NodeId) -> bool {
+    tree.within(node)
+        .into_iter()
+        .filter_map(|part| tree.last_name(part))
+        .any(|name| {
+            let name = name.to_ascii_lowercase();
+            name.contains("cache") || name.contains("memo")
+        })
 }
 
 /// The variables and attributes that stand for a wrapped function.
 pub(crate) fn wrapped_places(project: &Project<'_>, function: At) -> Vec<Place> {
-    let Some(tree) = project.tree(function.file) else {
-        return Vec::new();
-    };
-    let place = |(act, target): (&Act, NodeId)| match tree.node(target) {
-        Node::Name(name) => {
-            let scope = owner(tree, act.scope, name)?.0;
-            let at = At {
-                file: function.file,
-                scope,
-            };
-            let name = tree.name(name).to_owned();
-            if tree.scope(scope).kind == ScopeKind::Class {
-                Some(Place::Attribute {
-                    classes: vec![at],
-                    name,
-                    on_class: true,
-                })
-            } else {
-                Some(Place::Variable { at, name })
+    let place = |(file, act, target): (FileId, &Act, NodeId)| {
+        let tree = project.tree(file)?;
+        match tree.node(target) {
+            Node::Name(name) => {
+                let scope = owner(tree, act.scope, name)?.0;
+                let at = At { file, scope };
+                let name = tree.name(name).to_owned();
+                if tree.scope(scope).kind == ScopeKind::Class {
+                    Some(Place::Attribute {
+                        classes: vec![at],
+                        name,
+                        on_class: true,
+                    })
+                } else {
+                    Some(Place::Variable { at, name })
+                }
             }
-        }
-        Node::Attribute { of, name } => match project.receiver(function.file, of, act.scope) {
-            Receiver::SelfOf(class) => Some(Place::Attribute {
-                classes: project.ancestry(class),
-                name: tree.name(name).to_owned(),
-                on_class: false,
-            }),
+            Node::Attribute { of, name } => match project.receiver(file, of, act.scope) {
+                Receiver::SelfOf(class) => Some(Place::Attribute {
+                    classes: project.ancestry(class),
+                    name: tree.name(name).to_owned(),
+                    on_class: false,
+                }),
+                _ => None,
+            },
             _ => None,
-        },
-        _ => None,
+        }
     };
-    wrappers(project, function.file, function)
+    wrappers(project, function)
+        .into_iter()
         .filter_map(place)
         .collect()
 }

@@ -39,6 +39,8 @@ const FUEL: u32 = 12;
 const RECEIVER_FUEL: u32 = 7;
 /// How many of several possibilities are tried at each step.
 const BRANCHES: usize = 4;
+/// Methods by which a class says how attributes of its instances are looked up.
+const LOOKUPS: &[&str] = &["__getattr__", "__getattribute__"];
 
 impl Project<'_> {
     /// What `node`, used in `scope`, stands for.
@@ -259,6 +261,19 @@ impl Project<'_> {
                 Meaning::Function(method) => Some(method),
                 _ => None,
             })
+    }
+
+    /// Whether instances of the class may have attributes of other objects: it, or a class that it descends from, says itself how they
+    /// are looked up. Proxies do.
+    pub(crate) fn hands_attributes_on(&self, class: At) -> bool {
+        self.ancestry(class).into_iter().any(|at| {
+            self.tree(at.file).is_some_and(|tree| {
+                LOOKUPS.iter().any(|name| {
+                    tree.sym(name)
+                        .is_some_and(|sym| !tree.binders(at.scope, sym).is_empty())
+                })
+            })
+        })
     }
 
     /// Whether the class makes classes: it descends from `type`.

@@ -29,6 +29,8 @@ pub(crate) struct Reach {
     /// Containers between the binding and what is reached: 0 for the bound object, 1 for an item of it.
     pub(crate) depth: u32,
     pub(crate) sureness: Sureness,
+    /// It is a shallow copy of what lies there: another container, whose items are the same.
+    pub(crate) copied: bool,
 }
 
 /// Where a search starts: something that holds the object.
@@ -37,6 +39,8 @@ pub(crate) struct Root {
     pub(crate) place: Place,
     /// Containers between the binding of the question and what this one holds.
     pub(crate) depth: u32,
+    /// It holds a shallow copy, as in [`Reach`].
+    pub(crate) copied: bool,
 }
 
 /// Something that holds an object.
@@ -96,6 +100,9 @@ const ITEMS_FUNCTIONS: &[&str] = &[
     "islice",
 ];
 
+/// Functions and classes that make a shallow copy of their first argument.
+const COPYING_FUNCTIONS: &[&str] = &["copy", "dict", "list", "OrderedDict", "deque"];
+
 /// Helpers and attributes that a binding is handed to, at most.
 const MOST_ROOTS: usize = 64;
 /// Methods of unknown objects that are looked for by their name alone, at most.
@@ -138,8 +145,19 @@ impl<'s, 'a> Tracer<'s, 'a> {
         new
     }
 
-    /// What `node`, used in `scope`, reaches.
+    /// What `node`, used in `scope`, reaches. A copy is not it.
     pub(crate) fn reach(&self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
+        self.reach_or_copy(file, node, scope)
+            .filter(|reach| !reach.copied)
+    }
+
+    /// What `node`, used in `scope`, reaches, or what it is a copy of.
+    pub(crate) fn reach_or_copy(
+        &self,
+        file: FileId,
+        node: NodeId,
+        scope: ScopeId,
+    ) -> Option<Reach> {
         self.deeper(|| self.reach_here(file, node, scope))
     }
 
@@ -165,7 +183,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 .or_else(|| self.field_of_tuple(file, of, tree.name(name), scope)),
             Node::Subscript { of, key } => match self.named_item(file, of, key, scope) {
                 Some(reach) => Some(reach),
-                None => self.reach(file, of, scope).map(Reach::item),
+                None => self.reach_or_copy(file, of, scope).map(Reach::item),
             },
             Node::Call { callee, arguments } => self
                 .call(file, callee, arguments, scope)
@@ -174,9 +192,16 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 let reaches = tree
                     .kids(kids)
                     .iter()
-                    .filter_map(|&kid| self.reach(file, kid, scope));
+                    .filter_map(|&kid| self.reach_or_copy(file, kid, scope));
                 reaches.min_by_key(|reach| reach.sureness)
             }
+            // `{**DEFAULTS, key: value}`, `[*ITEMS]`.
+            Node::Display(kids) => tree.kids(kids).iter().find_map(|&kid| {
+                let Node::Spread(of) = tree.node(kid) else {
+                    return None;
+                };
+                self.reach_or_copy(file, of, scope).map(Reach::copy)
+            }),
             _ => None,
         }
     }
@@ -195,7 +220,11 @@ impl<'s, 'a> Tracer<'s, 'a> {
             0 => Sureness::Resolved,
             _ => Sureness::Base,
         };
-        Some(Reach { depth, sureness })
+        Some(Reach {
+            depth,
+            sureness,
+            copied: false,
+        })
     }
 
     fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
@@ -272,6 +301,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
         Some(Reach {
             depth: root.depth,
             sureness,
+            copied: root.copied,
         })
     }
 
@@ -291,11 +321,11 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 };
                 self.root_variable(at, tree.name(name))?
             }
-            Node::Attribute { .. } => self.reach(file, target, scope)?,
+            Node::Attribute { .. } => self.reach_or_copy(file, target, scope)?,
             Node::Subscript { of, key } => self.named_item(file, of, key, scope)?,
             _ => return None,
         };
-        (reach.depth == 0).then_some(reach.sureness)
+        (reach.depth == 0 && !reach.copied).then_some(reach.sureness)
     }
 
     /// What the attribute `name` of `of` reaches, as `getattr` and `setattr` mean it.
@@ -353,7 +383,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 Binder::Act(index) => self.given(at.file, tree.act(index)?),
                 Binder::Parameter(index) => {
                     let function = tree.scope(at.scope);
-                    self.reach(
+                    self.reach_or_copy(
                         at.file,
                         function.parameters.get(index as usize)?.default?,
                         function.parent?,
@@ -379,7 +409,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
         // The iterable of a comprehension's first loop belongs to the scope around it; looking from inside finds the
         // same, short of shadowing.
         match how {
-            How::Assign | How::Annotated | How::With => self.reach(file, value, act.scope),
+            How::Assign | How::Annotated | How::With => self.reach_or_copy(file, value, act.scope),
             How::Each => self.items(file, value, act.scope),
             How::Augmented | How::Handler | How::Delete => None,
         }
@@ -408,7 +438,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 _ => {}
             }
         }
-        self.reach(file, node, scope).map(Reach::item)
+        self.reach_or_copy(file, node, scope).map(Reach::item)
     }
 
     fn call(&self, file: FileId, callee: NodeId, arguments: Kids, scope: ScopeId) -> Option<Reach> {
@@ -416,9 +446,26 @@ impl<'s, 'a> Tracer<'s, 'a> {
         if let Node::Attribute { of, name } = tree.node(callee)
             && ITEM_METHODS.contains(&tree.name(name))
         {
-            return self.reach(file, of, scope).map(Reach::item);
+            return self.reach_or_copy(file, of, scope).map(Reach::item);
         }
         let arguments = tree.arguments(arguments);
+        // `DEFAULTS.copy()`, `dict(DEFAULTS)`, `copy.copy(DEFAULTS)`.
+        let copied = match (tree.node(callee), arguments) {
+            (Node::Attribute { of, name }, []) if tree.name(name) == "copy" => Some(of),
+            (Node::Name(_) | Node::Attribute { .. }, [of, ..])
+                if tree
+                    .last_name(callee)
+                    .is_some_and(|name| COPYING_FUNCTIONS.contains(&name)) =>
+            {
+                Some(of.value)
+            }
+            _ => None,
+        };
+        if let Some(copied) = copied
+            && let Some(reach) = self.reach_or_copy(file, copied, scope)
+        {
+            return Some(reach.copy());
+        }
         if let (Node::Name(name), [of, named, ..]) = (tree.node(callee), arguments)
             && tree.name(name) == "getattr"
             && let Node::Text(attribute) = tree.node(named.value)
@@ -461,6 +508,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
             Some(Reach {
                 depth: root.depth,
                 sureness: sureness.filter(|sureness| *sureness < Sureness::NameOnly)?,
+                copied: root.copied,
             })
         })
     }
@@ -542,6 +590,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 best = Some(Reach {
                     depth: root.depth,
                     sureness,
+                    copied: root.copied,
                 });
             }
         }
@@ -571,7 +620,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
         if !is_tuple || !is_field {
             return None;
         }
-        self.reach(file, of, scope).map(Reach::item)
+        self.reach_or_copy(file, of, scope).map(Reach::item)
     }
 
     /// How surely `of` is an instance of the first class (or, `on_class`, that class).
@@ -597,7 +646,8 @@ impl<'s, 'a> Tracer<'s, 'a> {
             }
         };
         match self.project.receiver(file, of, scope) {
-            Receiver::SelfOf(class) | Receiver::InstanceOf(class) => of_class(class),
+            Receiver::SelfOf(class) => of_class(class),
+            Receiver::InstanceOf(class) => of_class(class).or_else(|| self.through_proxy(class)),
             Receiver::ClassItself(class) if on_class || self.project.is_metaclass(class) => {
                 of_class(class)
             }
@@ -608,6 +658,13 @@ impl<'s, 'a> Tracer<'s, 'a> {
                     .unwrap_or(Sureness::NameOnly),
             ),
         }
+    }
+
+    /// How surely an instance of the class stands for another object.
+    fn through_proxy(&self, class: At) -> Option<Sureness> {
+        self.project
+            .hands_attributes_on(class)
+            .then_some(Sureness::NameOnly)
     }
 
     /// A local of `__new__` or of a class method is most likely the instance that is made there.
@@ -652,18 +709,22 @@ impl<'s, 'a> Tracer<'s, 'a> {
             file: function.file,
             scope: tree.class_of_method(function.scope)?,
         };
-        match self.project.receiver(file, of, scope) {
+        let receiver = self.project.receiver(file, of, scope);
+        match receiver {
             Receiver::SelfOf(of) | Receiver::InstanceOf(of) | Receiver::ClassItself(of) => {
                 let ancestry = self.project.ancestry(of);
-                let base_calls_down = || self.project.ancestry(class).contains(&of);
                 if ancestry.contains(&class) {
                     Some(if of == class {
                         Sureness::Resolved
                     } else {
                         Sureness::Base
                     })
+                } else if self.project.ancestry(class).contains(&of) {
+                    Some(Sureness::Subclass)
                 } else {
-                    base_calls_down().then_some(Sureness::Subclass)
+                    matches!(receiver, Receiver::InstanceOf(_))
+                        .then(|| self.through_proxy(of))
+                        .flatten()
                 }
             }
             Receiver::Other => None,
@@ -677,6 +738,15 @@ impl Reach {
     fn item(self) -> Self {
         Self {
             depth: self.depth + 1,
+            copied: false,
+            ..self
+        }
+    }
+
+    /// A shallow copy of what is reached.
+    fn copy(self) -> Self {
+        Self {
+            copied: true,
             ..self
         }
     }

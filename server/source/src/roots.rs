@@ -18,7 +18,11 @@ pub(crate) fn of(project: &Project<'_>, binding: &Binding) -> (Vec<Root>, Vec<Fi
     (
         places
             .into_iter()
-            .map(|place| Root { place, depth: 0 })
+            .map(|place| Root {
+                place,
+                depth: 0,
+                copied: false,
+            })
             .collect(),
         files,
     )
@@ -102,7 +106,7 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             let mut files = callers_of(project, at);
             for place in definitions::wrapped_places(project, at) {
                 files.extend(match &place {
-                    Place::Variable { name, .. } => importers(project, at.file, name),
+                    Place::Variable { at, name } => importers(project, at.file, name),
                     other => attribute_users(project, &[at.file], other.name(project)),
                 });
                 places.push(place);
@@ -307,7 +311,11 @@ pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
         }
     }
     for place in given {
-        tracer.add_root(Root { place, depth: 0 });
+        tracer.add_root(Root {
+            place,
+            depth: 0,
+            copied: false,
+        });
     }
 }
 
@@ -363,7 +371,11 @@ pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) 
             at,
             name: name.clone(),
         };
-        if tracer.add_root(Root { place, depth }) {
+        if tracer.add_root(Root {
+            place,
+            depth,
+            copied: false,
+        }) {
             more.extend(importers(tracer.project, at.file, &name));
         }
     }

@@ -100,7 +100,11 @@ impl<'a> Sources<'a> {
                 let place = Place::Instance {
                     classes: own_classes.clone(),
                 };
-                roots.push(Root { place, depth: 0 });
+                roots.push(Root {
+                    place,
+                    depth: 0,
+                    copied: false,
+                });
             }
             let mut tracer = Tracer::new(&self.project, roots);
             roots::add_aliases(&mut tracer, &mut files);

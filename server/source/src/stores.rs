@@ -144,7 +144,10 @@ pub(crate) fn raises(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
                 },
                 _ => continue,
             };
-            if let Some(Reach { depth, sureness }) = tracer.reach(file, what, act.scope) {
+            if let Some(Reach {
+                depth, sureness, ..
+            }) = tracer.reach(file, what, act.scope)
+            {
                 let (scope, span) = (act.scope, act.span);
                 found.push(Found {
                     file,
@@ -202,7 +205,10 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
                 },
                 _ => continue,
             };
-            if let Some(Reach { depth, sureness }) = tracer.reach(file, callee, act.scope) {
+            if let Some(Reach {
+                depth, sureness, ..
+            }) = tracer.reach(file, callee, act.scope)
+            {
                 found.push(Found {
                     file,
                     scope: act.scope,
@@ -221,20 +227,33 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
     found
 }
 
-/// Whether an assignment can give its target a container that has grown: an empty one has not, nor has one that is made once.
+/// Whether an assignment can give its target a container that has grown: an empty one has not, nor has one that is made once, or once
+/// for each instance.
 fn gives_what_grows(tracer: &Tracer<'_, '_>, store: &Found) -> bool {
     let Some(tree) = tracer.project.tree(store.file) else {
         return false;
     };
-    let in_function = tree.enclosing(store.scope, ScopeKind::Function).is_some();
-    let is_empty = |value: NodeId| match tree.node(value) {
-        Node::Display(parts) => tree.kids(parts).is_empty(),
+    let function = tree.enclosing(store.scope, ScopeKind::Function);
+    let makes_instances = function.is_some_and(|function| {
+        tree.class_of_method(function).is_some()
+            && INITIALIZERS.contains(&tree.name(tree.scope(function).name))
+    });
+    let runs_again = function.is_some() && !makes_instances || store.run.repeats;
+    runs_again && !store.values.iter().all(|&value| is_as_made(tree, value))
+}
+
+/// `[]`, `{"begin": [], "end": []}`, `deque()`: nothing was put there yet.
+fn is_as_made(tree: &Tree, value: NodeId) -> bool {
+    match tree.node(value) {
+        Node::Display(parts) => tree.kids(parts).iter().all(|&part| is_as_made(tree, part)),
         Node::Call { arguments, .. } => tree.arguments(arguments).is_empty(),
         Node::None | Node::Constant | Node::Text(_) => true,
         _ => false,
-    };
-    (in_function || store.run.repeats) && !store.values.iter().all(|&value| is_empty(value))
+    }
 }
+
+/// Methods that run once for each instance.
+const INITIALIZERS: &[&str] = &["__init__", "__new__", "__post_init__"];
 
 /// What a question's growth asks for, besides the inserts.
 pub(crate) fn find(tracer: &mut Tracer<'_, '_>, files: &[FileId], growth: Growth) -> Vec<Found> {

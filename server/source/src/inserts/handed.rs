@@ -40,7 +40,7 @@ pub(super) fn users_of(project: &Project<'_>, place: &Place) -> Vec<FileId> {
 }
 
 impl Scan<'_, '_, '_> {
-    /// `self.items = ITEMS`: the attribute holds it too.
+    /// `self.items = ITEMS`, `self.options = OPTIONS.copy()`: the attribute holds it too, or what is in it.
     pub(super) fn kept(
         &self,
         act: &Act,
@@ -54,13 +54,14 @@ impl Scan<'_, '_, '_> {
             return None;
         };
         let value = value?;
-        if !matches!(
+        let reach = self.reach_or_copy(value, act)?;
+        let is_name = matches!(
             self.tree.node(value),
             Node::Name(_) | Node::Attribute { .. } | Node::Choice(_)
-        ) {
+        );
+        if !is_name && !reach.copied {
             return None;
         }
-        let reach = self.reach(value, act)?;
         let is_too_vague = reach.sureness == Sureness::NameOnly
             && !(self.by_name && self.is_only_attribute(value));
         if is_too_vague
@@ -86,6 +87,7 @@ impl Scan<'_, '_, '_> {
             root: Root {
                 place,
                 depth: reach.depth,
+                copied: reach.copied,
             },
             call: None,
         })
@@ -93,7 +95,7 @@ impl Scan<'_, '_, '_> {
 
     /// `def items(): return ITEMS`: a call of the function gives it.
     pub(super) fn returned(&self, act: &Act, value: NodeId) -> Option<Handed> {
-        let reach = self.reach(value, act)?;
+        let reach = self.reach_or_copy(value, act)?;
         if reach.sureness == Sureness::NameOnly {
             return None;
         }
@@ -117,6 +119,7 @@ impl Scan<'_, '_, '_> {
             root: Root {
                 place,
                 depth: reach.depth,
+                copied: reach.copied,
             },
             call: None,
         })
@@ -131,7 +134,7 @@ impl Scan<'_, '_, '_> {
         handed: &mut Vec<Handed>,
     ) {
         for (index, argument) in arguments.iter().enumerate() {
-            let Some(reach) = self.reach(argument.value, act) else {
+            let Some(reach) = self.reach_or_copy(argument.value, act) else {
                 continue;
             };
             if reach.sureness == Sureness::NameOnly {
@@ -162,6 +165,7 @@ impl Scan<'_, '_, '_> {
                 root: Root {
                     place,
                     depth: reach.depth,
+                    copied: reach.copied,
                 },
                 call: Some((call, function)),
             });

@@ -79,6 +79,17 @@ const REGISTERING: &[&str] = &[
     "callback",
     "enter_context",
 ];
+/// Methods whose result has no more than their receiver.
+const REDUCING: &[&str] = &[
+    "difference",
+    "intersection",
+    "filter",
+    "exclude",
+    "get",
+    "pop",
+    "replace",
+    "strip",
+];
 /// Methods of objects that keep what they are given outside Python's sight.
 const CALLING: &[&str] = &["set"];
 /// Functions that insert into their first argument.
@@ -226,6 +237,10 @@ impl Scan<'_, '_, '_> {
         self.tracer.reach(self.file, node, act.scope)
     }
 
+    fn reach_or_copy(&self, node: NodeId, act: &Act) -> Option<Reach> {
+        self.tracer.reach_or_copy(self.file, node, act.scope)
+    }
+
     fn found(&self, act: &Act, reach: Reach, kind: Kind, role: Role, values: Vec<NodeId>) -> Found {
         let role = if matches!(self.verbs, Verbs::Methods(_)) {
             Role::Caller
@@ -266,20 +281,30 @@ impl Scan<'_, '_, '_> {
             (Node::Name(_) | Node::Attribute { .. }, How::Assign | How::Annotated)
                 if matches!(self.verbs, Verbs::Container) =>
             {
-                // `x = x + [y]`, `x = {**x, k: v}`, `x = (y, x)`.
-                if !matches!(tree.node(value), Node::Display(_) | Node::Other(_)) {
+                // `x = x + [y]`, `x = {**x, k: v}`, `x = (y, x)`, `x = x.new_child(y)`.
+                let receiver = self.extended(value);
+                if receiver.is_none()
+                    && !matches!(tree.node(value), Node::Display(_) | Node::Other(_))
+                {
                     return None;
                 }
                 let sureness = self.tracer.is_binding(self.file, target, act.scope)?;
                 let same = |reach: Option<Reach>| reach.is_some_and(|reach| reach.depth == 0);
-                let again = tree
-                    .within(value)
-                    .into_iter()
-                    .any(|part| part != value && same(self.reach(part, act)));
+                let again = match receiver {
+                    Some(receiver) => same(self.reach(receiver, act)),
+                    None => tree
+                        .within(value)
+                        .into_iter()
+                        .any(|part| part != value && same(self.reach(part, act))),
+                };
                 again.then(|| {
                     self.found(
                         act,
-                        Reach { depth: 0, sureness },
+                        Reach {
+                            depth: 0,
+                            sureness,
+                            copied: false,
+                        },
                         Kind::Assign,
                         Role::Store,
                         vec![value],
@@ -288,6 +313,19 @@ impl Scan<'_, '_, '_> {
             }
             _ => None,
         }
+    }
+
+    /// The receiver of a method that gives a larger one: `x` of `x.new_child(y)`.
+    fn extended(&self, value: NodeId) -> Option<NodeId> {
+        let Node::Call { callee, arguments } = self.tree.node(value) else {
+            return None;
+        };
+        let Node::Attribute { of, name } = self.tree.node(callee) else {
+            return None;
+        };
+        let takes_more =
+            !self.tree.arguments(arguments).is_empty() && !REDUCING.contains(&self.tree.name(name));
+        takes_more.then_some(of)
     }
 
     fn call(&self, act: &Act, callee: NodeId, arguments: &[Argument]) -> Option<Found> {

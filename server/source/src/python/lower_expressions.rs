@@ -134,12 +134,17 @@ impl Lowering<'_> {
             | Expr::Tuple(ast::ExprTuple { elts, .. })
             | Expr::Set(ast::ExprSet { elts, .. }) => Node::Display(self.exprs(elts, scope)),
             Expr::Dict(dict) => {
-                let parts = dict
-                    .items
-                    .iter()
-                    .flat_map(|item| std::iter::once(&item.value).chain(&item.key));
-                Node::Display(self.exprs(parts, scope))
+                let mut parts = Vec::new();
+                for item in &dict.items {
+                    let value = self.expr(&item.value, scope);
+                    match &item.key {
+                        Some(key) => parts.extend([value, self.expr(key, scope)]),
+                        None => parts.push(self.node(Node::Spread(value))),
+                    }
+                }
+                Node::Display(self.kids(&parts))
             }
+            Expr::Starred(starred) => Node::Spread(self.expr(&starred.value, scope)),
             Expr::ListComp(ast::ExprListComp {
                 elt, generators, ..
             })
@@ -203,7 +208,10 @@ impl Lowering<'_> {
             });
         }
         for keyword in &call.arguments.keywords {
-            let value = self.expr(&keyword.value, scope);
+            let mut value = self.expr(&keyword.value, scope);
+            if keyword.arg.is_none() {
+                value = self.node(Node::Spread(value));
+            }
             lowered.push(Argument {
                 keyword: keyword.arg.as_ref().map(|name| self.sym(&name.id)),
                 value,

@@ -49,6 +49,8 @@ pub(crate) enum Node {
     Choice(Kids),
     /// `[…]`, `(…)`, `{…}`, with what stands in it.
     Display(Kids),
+    /// `*of`, `**of`: its items, in a display or as arguments.
+    Spread(NodeId),
     /// A short string.
     Text(Sym),
     /// `None`.
@@ -322,7 +324,7 @@ impl Tree {
         while let Some(&at) = all.get(next) {
             next += 1;
             match self.node(at) {
-                Node::Attribute { of, .. } => all.push(of),
+                Node::Attribute { of, .. } | Node::Spread(of) => all.push(of),
                 Node::Subscript { of, key } => all.extend([of, key]),
                 Node::Call { callee, arguments } => {
                     all.push(callee);

@@ -195,3 +195,70 @@ def go(x, chest: Chest):
 ",
     );
 }
+
+#[test]
+fn items_of_a_shallow_copy_are_shared_the_copy_is_not() {
+    check(
+        &items(global("m.DEFAULTS")),
+        "
+#- m.py
+import copy
+DEFAULTS = {'hooks': [], 'name': ''}
+#^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ definition
+class Client:
+    def __init__(self, **options):
+        self.options = {**DEFAULTS, **options}
+        self.options['name'] = options['name']
+        self.options['hooks'].append(self)
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+def one(x):
+    options = DEFAULTS.copy()
+    options['more'] = x
+    options['hooks'].append(x)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+def two(x):
+    options = copy.copy(DEFAULTS)
+    options['hooks'].append(x)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+def three(x):
+    options = dict(DEFAULTS, name=x)
+    options.setdefault('more', [])
+    options['hooks'].append(x)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+def four(x):
+    options = copy.deepcopy(DEFAULTS)
+    options['hooks'].append(x)
+def five():
+    fill(**DEFAULTS)
+def fill(hooks, name):
+    hooks.append(name)
+",
+    );
+}
+
+#[test]
+fn behind_a_proxy() {
+    check(
+        &items(attribute(&["m:Registry"], "hooks")),
+        "
+#- m.py
+class Proxy:
+    def __init__(self, get):
+        self._get = get
+    def __getattr__(self, name):
+        return getattr(self._get(), name)
+class Plain:
+    pass
+class Registry:
+    def __init__(self):
+        self.hooks = []
+#       ^^^^^^^^^^^^^^^ definition
+registry = Proxy(lambda: app.registry)
+plain = Plain()
+def load(x):
+    registry.hooks.append(x)
+#   ^^^^^^^^^^^^^^^^^^^^^^^^ store
+    plain.hooks.append(x)
+",
+    );
+}

@@ -29,6 +29,44 @@ def look(request):
 }
 
 #[test]
+fn a_method_that_gives_a_longer_one() {
+    check(
+        &items(attribute(&["m:Scopes"], "names")),
+        "
+#- m.py
+from collections import ChainMap
+class Scopes:
+    def __init__(self):
+        self.names = ChainMap({})
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^ definition
+    def push(self, values):
+        self.names = self.names.new_child(values)
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ store
+    def pop(self):
+        self.names = self.names.parents
+    def clean(self, old):
+        self.names = self.names.difference(old)
+",
+    );
+}
+
+#[test]
+fn what_an_instance_is_made_with_does_not_grow_there() {
+    check(
+        &items(attribute(&["m:Consumer"], "handlers")),
+        "
+#- m.py
+class Consumer:
+    def __init__(self, handler):
+        self.handlers = {'mail': partial(handler, seen=set())}
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ definition
+    def deliver(self, message):
+        self.handlers['mail'](message)
+",
+    );
+}
+
+#[test]
 fn all_ways_to_insert() {
     check(
         &items(global("m.ALL")),
