@@ -443,17 +443,6 @@ fn wrappers<'p>(project: &'p Project<'_>, function: At) -> Vec<(FileId, &'p Act,
     others
         .into_iter()
         .flat_map(|file| wrappers_in(project, file, function))
-        .filter(|&(file, act, _)| {
-            let Deed::Bind {
-                value: Some(value), ..
-            } = act.deed
-            else {
-                return false;
-            };
-            project.tree(file).is_some_and(|tree| {
-                matches!(tree.node(value), Node::Call { callee, .. } if names_a_cache(tree, callee))
-            })
-        })
         .collect()
 }
 
@@ -489,9 +478,12 @@ fn wrappers_in<'p>(
         else {
             return None;
         };
-        let Node::Call { arguments, .. } = tree.node(value) else {
+        let Node::Call { callee, arguments } = tree.node(value) else {
             return None;
         };
+        if file != function.file && !names_a_cache(tree, callee) {
+            return None;
+        }
         let is_given = tree.arguments(arguments).iter().any(|argument| {
             is_lambda(argument.value)
                 || project.meaning(file, argument.value, act.scope)
