@@ -134,15 +134,17 @@ impl<'s, 'a> Tracer<'s, 'a> {
         }
     }
 
-    /// Adds a root; whether it is a new one. What was remembered without it is forgotten.
+    /// Adds a root; whether it is a new one, or was a copy until now. What was remembered without it is forgotten.
     pub(crate) fn add_root(&mut self, root: Root) -> bool {
-        let new = self.roots.len() < MOST_ROOTS
-            && !self.roots.iter().any(|known| known.place == root.place);
-        if new {
-            self.roots.push(root);
-            self.variables.borrow_mut().clear();
+        let has_room = self.roots.len() < MOST_ROOTS;
+        match self.roots.iter_mut().find(|own| own.place == root.place) {
+            Some(known) if known.copied && !root.copied => *known = root,
+            Some(_) => return false,
+            None if has_room => self.roots.push(root),
+            None => return false,
         }
-        new
+        self.variables.borrow_mut().clear();
+        true
     }
 
     /// What `node`, used in `scope`, reaches. A copy is not it.
@@ -193,7 +195,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                     .kids(kids)
                     .iter()
                     .filter_map(|&kid| self.reach_or_copy(file, kid, scope));
-                reaches.min_by_key(|reach| reach.sureness)
+                reaches.min_by_key(|reach| (reach.copied, reach.sureness))
             }
             // `{**DEFAULTS, key: value}`, `[*ITEMS]`.
             Node::Display(kids) => tree.kids(kids).iter().find_map(|&kid| {
@@ -391,7 +393,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 }
                 Binder::Definition(_) | Binder::Import(_) => None,
             });
-        let reach = reaches.min_by_key(|reach| reach.sureness);
+        let reach = reaches.min_by_key(|reach| (reach.copied, reach.sureness));
         self.variables.borrow_mut().insert((at, name), reach);
         reach
     }

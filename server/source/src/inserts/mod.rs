@@ -148,20 +148,24 @@ pub(crate) fn inserts(
         if hand == MOST_HANDS || hand > 0 && !found.is_empty() {
             break;
         }
+        let mut places = Vec::new();
         for one in handed {
             let known = tracer.roots[..before]
                 .iter()
-                .any(|root| root.place == one.root.place);
+                .any(|root| root.place == one.root.place && (one.root.copied || !root.copied));
             if !known {
-                tracer.add_root(one.root);
+                let place = one.root.place.clone();
+                if tracer.add_root(one.root) {
+                    places.push(place);
+                }
                 calls.extend(one.call);
             }
         }
-        if tracer.roots.len() == before && (hand > 0 || !found.is_empty()) {
+        if places.is_empty() && (hand > 0 || !found.is_empty()) {
             break;
         }
-        for root in &tracer.roots[before..] {
-            files.extend(users_of(tracer.project, &root.place));
+        for place in &places {
+            files.extend(users_of(tracer.project, place));
         }
         files.sort_unstable();
         files.dedup();

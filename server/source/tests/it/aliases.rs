@@ -237,6 +237,39 @@ def fill(hooks, name):
 }
 
 #[test]
+fn what_may_be_a_copy_is_taken_for_the_container() {
+    check(
+        &items(global("m.ROWS")),
+        "
+#- m.py
+ROWS = []
+#^^^^^^^^ definition
+class Table:
+    def __init__(self, fresh):
+        if fresh:
+            self.rows = list(ROWS)
+        else:
+            self.rows = ROWS
+    def add(self, row):
+        self.rows.append(row)
+#       ^^^^^^^^^^^^^^^^^^^^^ store
+class Report:
+    def __init__(self):
+        self.rows = list(ROWS)
+    def add(self, row):
+        self.rows.append(row)
+def one(row, fresh):
+    rows = list(ROWS) if fresh else ROWS
+    rows.append(row)
+#   ^^^^^^^^^^^^^^^^ store
+def two(row):
+    rows = list(ROWS)
+    rows.append(row)
+",
+    );
+}
+
+#[test]
 fn behind_a_proxy() {
     check(
         &items(attribute(&["m:Registry"], "hooks")),
