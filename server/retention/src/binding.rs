@@ -3,7 +3,7 @@
 use heldby_heap::{CodeName, Heap, Label, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
-use crate::known::{TABLE_OF_MODULES, WRITTEN_IN_C};
+use crate::known::{NAMESPACES, TABLE_OF_MODULES, WRITTEN_IN_C};
 
 /// The kind of a named binding. The words are those of the JSON report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -341,9 +341,6 @@ fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, S
         .collect()
 }
 
-/// Where the instances of pydantic's models have their private attributes, in a dictionary beside their own: `self._seen` is found there.
-const PRIVATE_NAMESPACE: &str = "__pydantic_private__";
-
 /// Whose namespace the dictionary of this link is.
 fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKind, ObjectId)> {
     let names = heap.names();
@@ -356,7 +353,7 @@ fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKin
     match above.kind {
         ReferenceKind::Namespace => {}
         ReferenceKind::ThreadLocal => return Some((BindingKind::ThreadLocal, owner)),
-        ReferenceKind::Slot if heap.text(above.name) == PRIVATE_NAMESPACE => {}
+        ReferenceKind::Slot if NAMESPACES.contains(&heap.text(above.name)) => {}
         _ => return None,
     }
     let kind = if names.type_objects.contains_key(&owner) {

@@ -68,6 +68,8 @@ pub(crate) const KEPT_BY_DESIGN: &[(&str, &str, &str)] = &[
 pub(crate) const NAMESPACES: &[&str] = &[
     // Objects of traitlets, of which Jupyter is made.
     "_trait_values",
+    // Models of pydantic's: what of them is private.
+    "__pydantic_private__",
 ];
 
 /// Types of which the standard library's own containers keep empty ones for a while, and which hold nothing then: a weak

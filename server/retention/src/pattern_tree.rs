@@ -112,7 +112,7 @@ pub(crate) fn step_of(
 
 /// Whether what the step leads to has names as a `__dict__` has.
 fn is_namespace(heap: &Heap, step: Step) -> bool {
-    matches!(step, Step::Name(name) if NAMESPACES.contains(&heap.text(name)))
+    matches!(step, Step::Name(name) | Step::Slot(name) if NAMESPACES.contains(&heap.text(name)))
 }
 
 impl Step {
