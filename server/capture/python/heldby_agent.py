@@ -782,8 +782,12 @@ class _Class:
         self.code_of = None
         self.rest = ()
         self.is_read = False
+        self.base_of = None
         if not is_exact:
             self.members = [member for each in declared for member in each.members]
+            self.base_of = next(filter(None, map(_base_of_arrays, mro)), None)
+            if self.base_of is not None:
+                self.members.append(((VIEW, NO_STRING), self.base_of))
             rest = next((_REST[id(k)] for k in mro if id(k) in _REST), ())
             self.rest = [(kind, self.string(name) if name else NO_STRING) for kind, name in rest]
             self._find_names(t, mro)
@@ -803,7 +807,9 @@ class _Class:
         """What each object references."""
         references = _references_of_each(group)
         if self.layout is not None and self.layout.inline and _dictionaries_are_hidden:
-            return _with_hidden_dictionaries(group, references)
+            references = _with_hidden_dictionaries(group, references)
+        if self.base_of is not None:
+            references = [_with_base(self.base_of, o, found) for o, found in zip(group, references)]
         return references
 
     def columns(self, group):
@@ -874,6 +880,21 @@ def _name_of_c_type(t):
     if _flags_of(t) & TYPE_IS_HEAP and not (_flags_of(t) & TYPE_IS_IMMUTABLE and sys.version_info >= (3, 10)):
         return None
     return _module_of(t), _qualname_of(t)
+
+
+def _base_of_arrays(t):
+    """What gives the array that a view of NumPy's shows, if this is the type of its arrays: the collector is not told of it."""
+    if _name_of_c_type(t) != ("numpy", "ndarray"):
+        return None
+    base = _entry(_entries(t), "base")
+    return functools.partial(_get_unless_none, base) if type(base) is types.GetSetDescriptorType else None
+
+
+def _with_base(base_of, o, references):
+    try:
+        return [*references, base_of(o)]
+    except AttributeError:  # It is no view.
+        return references
 
 
 def _get_unless_none(descriptor, o):

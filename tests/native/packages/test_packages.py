@@ -1,4 +1,4 @@
-"""What packages keep where the collector does not look, and the native agent does."""
+"""What packages keep where the collector does not look, and the agents do."""
 import os
 import sys
 import unittest
@@ -34,6 +34,25 @@ class Packages(unittest.TestCase):
             assert not items(own) and [e.target for e in edges(own) if e.kind == "view"] == [id(table)]
             assert not items(numbers) and found.objects[id(numbers)].size == sys.getsizeof(numbers)
             assert found.objects[id(table[0, 0])].count == 2
+        """)
+
+    def test_bases_of_views_in_the_agent_in_python(self):
+        """A small view keeps all of what it shows a part of."""
+        self.run_program("""
+            import numpy
+            class Table(numpy.ndarray): pass
+            view = numpy.zeros((64, 64))[::16, ::16]
+            own = numpy.zeros(1000)
+            table = own.view(Table)
+            table.note = ["of a subclass"]
+            heldby_agent.native_library = ""
+            dump(); found = check("heldby_agent")
+            edges = lambda o: [(e.kind, e.target) for e in found.objects[id(o)].edges if e.kind == "view"]
+            assert edges(view) == [("view", id(view.base))]
+            assert edges(table) == [("view", id(own))]
+            assert not edges(own)
+            assert found.objects[id(view.base)].size > 64 * 64 * 8
+            assert found.objects[id(view.base)].count == 1
         """)
 
     def test_greenlets_that_wait(self):
