@@ -47,6 +47,7 @@ programs! {
     argument_of_a_partial
     asyncio_queue
     atexit_register
+    attribute_of_a_wrapper
     attribute_of_attribute
     attribute_of_the_same_name
     base_class_counts_instances
@@ -125,6 +126,7 @@ programs! {
     nested_containers
     object_among_modules
     parameter
+    private_attribute_of_a_class
     private_attribute_of_a_model
     property_returns_container
     queue_without_consumer

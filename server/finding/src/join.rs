@@ -439,10 +439,11 @@ fn to_source(binding: &NamedBinding) -> Binding {
         BindingKind::FunctionAttribute => Binding::FunctionAttribute {
             function: function(),
             name: name(),
-            free_variable: binding
-                .free_variable
+            wrapper: binding
+                .wrapper
                 .as_ref()
-                .map(|(function, name)| (function_name(Some(function)), name.clone())),
+                .map(|wrapper| function_name(Some(wrapper))),
+            free_variable: binding.free_variable.clone(),
         },
     }
 }

@@ -109,8 +109,10 @@ pub struct NamedBinding {
     pub aliases: Vec<(String, String)>,
     /// The classes of that object: its own and the rest of its method resolution order, without `object`.
     pub object_classes: Vec<NamedClass>,
-    /// For an attribute of a function: a free variable of that very function, a wrapper perhaps, which is bound to the same object.
-    pub free_variable: Option<(NamedFunction, String)>,
+    /// For an attribute of a function: the very function that has it, a wrapper of `function` perhaps.
+    pub wrapper: Option<NamedFunction>,
+    /// A free variable of the wrapper which is bound to the same object.
+    pub free_variable: Option<String>,
 }
 
 /// A link of a chain: `object` is referenced by `referrer` under `label`.
@@ -211,10 +213,11 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         (_, _, Some(&row)) => heap.text(names.modules[row as usize].name).to_owned(),
         _ => String::new(),
     };
-    let free_variable = if kind == BindingKind::FunctionAttribute {
-        named_function(heap, owner).zip(free_variable_of(heap, owner, object))
+    let (wrapper, free_variable) = if kind == BindingKind::FunctionAttribute {
+        let variable = free_variable_of(heap, owner, object);
+        (named_function(heap, owner), variable)
     } else {
-        None
+        (None, None)
     };
     let aliases = if kind == BindingKind::ModuleGlobal {
         aliases(heap, object, (&module, &name))
@@ -235,6 +238,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         has_default: None,
         aliases,
         object_classes: resolution_order_of_type(heap, heap.type_index(object)),
+        wrapper,
         free_variable,
     })
 }
@@ -289,6 +293,7 @@ pub(crate) fn table_of_modules(heap: &Heap, table: ObjectId) -> NamedBinding {
         has_default: None,
         aliases: Vec::new(),
         object_classes: Vec::new(),
+        wrapper: None,
         free_variable: None,
     }
 }

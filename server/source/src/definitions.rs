@@ -67,8 +67,9 @@ pub(crate) fn definition(
             let (places, files) = roots::of(project, binding);
             let tracer = Tracer::new(project, places);
             let assigned = first_assignment(&tracer, &files, name);
-            // What no line assigns a decorator did.
-            assigned.or_else(|| {
+            // What no line of the user's assigns a decorator did.
+            let is_near = |file: FileId| project.is_user(file) || !project.is_user(at.file);
+            assigned.filter(|(file, _)| is_near(*file)).or_else(|| {
                 let def = project.tree(at.file)?.scope(at.scope);
                 let decorator = def.decorators.last().map(|decorator| decorator.span);
                 Some((at.file, decorator.unwrap_or(def.header)))
@@ -238,7 +239,7 @@ fn attribute(
             let Node::Attribute { of, .. } = tree.node(target) else {
                 continue;
             };
-            if matches!(how, How::Delete | How::Augmented) {
+            if matches!(how, How::Delete | How::Augmented | How::Reduced) {
                 continue;
             }
             let receiver = project.receiver(class.file, of, act.scope);

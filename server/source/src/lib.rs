@@ -34,7 +34,8 @@
 //! How an answer comes about, module by module: `project` searches the files' bytes for a name and has those that
 //! mention it parsed (`python`, which alone knows the parser); `roots` says where a search for a binding starts and in
 //! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
-//! what names mean across files; `inserts` and `stores` collect what stores into it (`keepers` what C code is given to keep),
+//! what names mean across files (`private_names` for what the
+//! compiler makes of some); `inserts` and `stores` collect what stores into it (`keepers` what C code is given to keep),
 //! `callers` who makes that happen, `limits` what keeps a container from growing,
 //! `ranking` puts it in order. `definitions` stands beside them.
 //!
@@ -54,6 +55,7 @@ mod mend;
 mod pairs;
 mod partners;
 mod placement;
+mod private_names;
 mod project;
 mod python;
 mod ranking;
@@ -181,8 +183,10 @@ pub enum Binding {
         function: FunctionName,
         /// The attribute's name.
         name: String,
-        /// A free variable that is bound to the same object, and the function that has it: the wrapper of `function`, perhaps.
-        free_variable: Option<(FunctionName, String)>,
+        /// The very function that has it: the wrapper of `function`, perhaps.
+        wrapper: Option<FunctionName>,
+        /// A free variable of the wrapper that is bound to the same object.
+        free_variable: Option<String>,
     },
 }
 

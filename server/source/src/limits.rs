@@ -15,7 +15,7 @@ const REMOVING: &[&str] = &[
     "pop", "popitem", "popleft", "clear", "remove", "discard", "popright",
 ];
 /// Functions that take entries out of their first argument.
-const REMOVING_FUNCTIONS: &[&str] = &["heappop"];
+pub(crate) const REMOVING_FUNCTIONS: &[&str] = &["heappop"];
 /// Removals told, at most.
 const MOST: usize = 4;
 
@@ -89,6 +89,12 @@ pub(crate) fn removals(
                     Node::Subscript { of, .. } => Some(of),
                     _ => None,
                 },
+                // `seen -= old`, and not `counts[key] -= 1`.
+                Deed::Bind {
+                    target,
+                    how: How::Reduced,
+                    ..
+                } if !matches!(tree.node(target), Node::Subscript { .. }) => Some(target),
                 Deed::Call(call) => match tree.node(call) {
                     Node::Call { callee, arguments } => match tree.node(callee) {
                         Node::Attribute { of, name } if REMOVING.contains(&tree.name(name)) => {

@@ -30,15 +30,8 @@ pub(crate) fn stores(
     // `wrapper.cache = cache`, in each branch for another `wrapper`: the one that is asked about stores itself.
     let holder = match question.bindings.first() {
         Some(Binding::FunctionAttribute {
-            function,
-            free_variable,
-            ..
-        }) => {
-            let function = free_variable
-                .as_ref()
-                .map_or(function, |(wrapper, _)| wrapper);
-            scopes::function(project, function)
-        }
+            function, wrapper, ..
+        }) => scopes::function(project, wrapper.as_ref().unwrap_or(function)),
         _ => None,
     };
     let holds_containers = question

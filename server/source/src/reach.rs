@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::imports::{Meaning, Receiver};
+use crate::private_names;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym};
 use crate::scopes::owner;
@@ -413,7 +414,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
         match how {
             How::Assign | How::Annotated | How::With => self.reach_or_copy(file, value, act.scope),
             How::Each => self.items(file, value, act.scope),
-            How::Augmented | How::Handler | How::Delete => None,
+            How::Augmented | How::Reduced | How::Handler | How::Delete => None,
         }
     }
 
@@ -567,7 +568,16 @@ impl<'s, 'a> Tracer<'s, 'a> {
                     classes,
                     name: own,
                     on_class,
-                } if own == name => self.receiver_sureness(file, of, scope, classes, *on_class),
+                } if own == name
+                    && private_names::belongs_to(
+                        self.project,
+                        name,
+                        classes.first(),
+                        (file, scope),
+                    ) =>
+                {
+                    self.receiver_sureness(file, of, scope, classes, *on_class)
+                }
                 Place::OfModule { module, name: own } if own == name => {
                     let meaning = self.project.meaning(file, of, scope);
                     let is_it = meaning.is_some_and(

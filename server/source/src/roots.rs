@@ -116,6 +116,7 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
         Binding::FunctionAttribute {
             function,
             name,
+            wrapper,
             free_variable,
         } => {
             let at = scopes::function(project, function)?;
@@ -126,12 +127,22 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             let mut files = project.mentioning(&format!(".{name}"));
             files.retain(|&file| file == at.file || near(project, at.file, file));
             files.extend(callers_of(project, at));
-            let variable = free_variable.as_ref();
-            if let Some((file, place)) =
-                variable.and_then(|(function, name)| variable_of(project, function, name, true))
-            {
-                files.push(file);
-                places.push(place);
+            if let Some(wrapper) = wrapper {
+                // What sets attributes of a wrapper calls it by a name of its own.
+                if let Some(wrapper) = scopes::function(project, wrapper).filter(|own| *own != at) {
+                    files.push(wrapper.file);
+                    places.push(Place::OfFunction {
+                        function: wrapper,
+                        name: name.clone(),
+                    });
+                }
+                let variable = free_variable.as_ref();
+                if let Some((file, place)) =
+                    variable.and_then(|variable| variable_of(project, wrapper, variable, true))
+                {
+                    files.push(file);
+                    places.push(place);
+                }
             }
             Some((places, sorted(files)))
         }

@@ -11,7 +11,7 @@ use crate::{
     Answer, Binding, ClassName, FunctionName, Growth, Module, Question, Role, Site, SourceFiles,
     Store,
 };
-use crate::{callers, definitions, keepers, limits, ranking, roots, scopes, stores};
+use crate::{callers, definitions, keepers, limits, private_names, ranking, roots, scopes, stores};
 
 /// Something about a file that makes an answer less sure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,15 @@ impl<'a> Sources<'a> {
     /// Where the bindings of the question are defined, and where things are stored in them.
     #[must_use]
     pub fn answer(&self, question: &Question<'_>) -> Answer {
+        let bindings: Vec<Binding> = question
+            .bindings
+            .iter()
+            .map(private_names::as_written)
+            .collect();
+        let question = &Question {
+            bindings: &bindings,
+            ..*question
+        };
         let definitions = question
             .bindings
             .iter()

@@ -4,6 +4,7 @@ use memchr::memmem::Finder;
 
 use super::Scan;
 use crate::imports::{Meaning, Receiver};
+use crate::limits::REMOVING_FUNCTIONS;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Argument, Deed, How, Node, NodeId};
 use crate::reach::{Place, Root, Sureness};
@@ -133,6 +134,10 @@ impl Scan<'_, '_, '_> {
         arguments: &[Argument],
         handed: &mut Vec<Handed>,
     ) {
+        let name = self.tree.last_name(callee);
+        if name.is_some_and(|name| REMOVING_FUNCTIONS.contains(&name)) {
+            return;
+        }
         for (index, argument) in arguments.iter().enumerate() {
             let Some(reach) = self.reach_or_copy(argument.value, act) else {
                 continue;

@@ -271,7 +271,7 @@ impl Scan<'_, '_, '_> {
             (_, How::Delete | How::Handler) => None,
             (Node::Subscript { of, key }, _) if self.verbs.has("__setitem__") => {
                 let reach = self.reach(of, act)?;
-                let kind = if how == How::Augmented {
+                let kind = if matches!(how, How::Augmented | How::Reduced) {
                     Kind::Update
                 } else {
                     Kind::SetItem

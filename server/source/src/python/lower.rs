@@ -164,7 +164,11 @@ impl Lowering<'_> {
             }
             Stmt::AugAssign(assign) => {
                 let value = self.expr(&assign.value, scope);
-                self.bind(&assign.target, Some(value), How::Augmented, whole, scope);
+                let how = match assign.op {
+                    ast::Operator::Sub | ast::Operator::BitAnd => How::Reduced,
+                    _ => How::Augmented,
+                };
+                self.bind(&assign.target, Some(value), how, whole, scope);
             }
             Stmt::AnnAssign(assign) => {
                 let value = assign.value.as_deref().map(|value| self.expr(value, scope));

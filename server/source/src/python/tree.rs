@@ -164,6 +164,8 @@ pub(crate) enum How {
     Annotated,
     /// `+=` and its kin.
     Augmented,
+    /// By `-=` or `&=`: what is in the target gets no more by it.
+    Reduced,
     /// Each item of the value: loops, comprehensions and unpacking.
     Each,
     /// `with value as target`.

@@ -32,6 +32,7 @@ fn ask_everything(bytes: &[u8]) -> (usize, Vec<String>) {
         Binding::FunctionAttribute {
             function: of(),
             name: "a".into(),
+            wrapper: None,
             free_variable: None,
         },
     ];

@@ -29,6 +29,74 @@ def look(request):
 }
 
 #[test]
+fn what_takes_out_is_no_store() {
+    check(
+        &items(global("m.PEERS")),
+        "
+#- m.py
+import heapq
+PEERS = set()
+#^^^^^^^^^^^^ definition
+def join(x):
+    global PEERS
+    PEERS |= {x}
+#   ^^^^^^^^^^^^ store
+def leave(x):
+    global PEERS
+    PEERS -= {x}
+    PEERS &= {x}
+    heapq.heappop(PEERS)
+#- heapq.py
+def heappop(heap):
+    last = heap.pop()
+    heap[0] = last
+    return last
+",
+    );
+}
+
+#[test]
+fn private_attributes_are_those_of_their_class() {
+    check(
+        &items(attribute(&["m:Pool", "m:Base"], "_Pool__items")),
+        "
+#- m.py
+class Base:
+    def __init__(self):
+        self.__items = []
+    def base(self, x):
+        self.__items.append(x)
+class Pool(Base):
+    def __init__(self):
+        super().__init__()
+        self.__items = []
+#       ^^^^^^^^^^^^^^^^^ definition
+    def put(self, x):
+        self.__items.append(x)
+#       ^^^^^^^^^^^^^^^^^^^^^^ store
+class Better(Pool):
+    def better(self, x):
+        self.__items.append(x)
+",
+    );
+    check(
+        &items(class_attribute(&["m:_Pool"], "_Pool__all")),
+        "
+#- m.py
+class _Pool:
+    __all = {}
+#   ^^^^^^^^^^ definition
+    @classmethod
+    def put(cls, x):
+        cls.__all[x] = x
+#       ^^^^^^^^^^^^^^^^ store
+    def drop(self, x):
+        del _Pool.__all[x]
+",
+    );
+}
+
+#[test]
 fn a_method_that_gives_a_longer_one() {
     check(
         &items(attribute(&["m:Scopes"], "names")),
@@ -413,6 +481,7 @@ fn attribute_of_a_function() {
         &items(Binding::FunctionAttribute {
             function: function("m.py", "seen"),
             name: "all".into(),
+            wrapper: None,
             free_variable: None,
         }),
         "
