@@ -47,6 +47,7 @@ programs! {
     argument_of_a_partial
     asyncio_queue
     atexit_register
+    attribute_of_a_state
     attribute_of_a_wrapper
     attribute_of_attribute
     attribute_of_the_same_name
@@ -85,6 +86,7 @@ programs! {
     decorated_in_a_function
     default_argument
     defaultdict_of_lists
+    entry_of_an_application
     event_emitter
     emptied_lists_stay
     evicting_cache_that_fills

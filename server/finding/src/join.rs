@@ -206,6 +206,7 @@ impl Join<'_> {
             growth,
             held: &holding.held_names,
             container: &container,
+            key: holding.key.as_deref(),
         };
         let answer = self.sources.answer(&question);
 

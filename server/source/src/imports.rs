@@ -266,9 +266,14 @@ impl Project<'_> {
     /// Whether instances of the class may have attributes of other objects: it, or a class that it descends from, says itself how they
     /// are looked up. Proxies do.
     pub(crate) fn hands_attributes_on(&self, class: At) -> bool {
+        self.defines_one_of(class, LOOKUPS)
+    }
+
+    /// Whether the class, or one that it descends from, says what one of these names is.
+    pub(crate) fn defines_one_of(&self, class: At, names: &[&str]) -> bool {
         self.ancestry(class).into_iter().any(|at| {
             self.tree(at.file).is_some_and(|tree| {
-                LOOKUPS.iter().any(|name| {
+                names.iter().any(|name| {
                     tree.sym(name)
                         .is_some_and(|sym| !tree.binders(at.scope, sym).is_empty())
                 })

@@ -25,6 +25,7 @@
 //!     growth: Growth::Items { depth: 1 },
 //!     held: &["bytes".to_owned()],
 //!     container: &[],
+//!     key: None,
 //! });
 //! assert_eq!(answer.definitions[0].as_ref().map(|site| site.line), Some(1));
 //! assert_eq!(answer.stores[0].site.line, 4);
@@ -36,7 +37,8 @@
 //! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
 //! what names mean across files (`private_names` for what the
 //! compiler makes of some); `inserts` and `stores` collect what stores into it (`keepers` what C code is given to keep),
-//! `callers` who makes that happen, `limits` what keeps a container from growing,
+//! `keyed` what the entries of objects
+//! like dictionaries are called), `callers` who makes that happen, `limits` what keeps a container from growing,
 //! `ranking` puts it in order. `definitions` stands beside them.
 //!
 //! Two ways lead from a site to edited text: `placement` from the checksums of lines that a dump keeps, `drift` from one
@@ -50,6 +52,7 @@ mod drift;
 mod imports;
 mod inserts;
 mod keepers;
+mod keyed;
 mod limits;
 mod mend;
 mod pairs;
@@ -205,6 +208,8 @@ pub struct Question<'a> {
     /// Of the innermost binding's object the class and the rest of its method resolution order, as far as they are written in Python:
     /// a class of that kind stores by `self[key] = …`.
     pub container: &'a [ClassName],
+    /// The text key under which the innermost binding's object, a dictionary of containers, has the one that holds; if there is one.
+    pub key: Option<&'a str>,
 }
 
 /// How things came to hang on the innermost binding.

@@ -194,6 +194,18 @@ fn varies(project: &Project<'_>, call: &Found) -> bool {
     in_function(call.scope) && (call.decorated.is_some() || call.values.iter().any(local))
 }
 
+/// Whether what is stored lands as deep below the binding as the question asks for.
+pub(crate) fn is_deep_enough(
+    project: &Project<'_>,
+    question: &Question<'_>,
+    store: &Found,
+) -> bool {
+    match question.growth {
+        Growth::Items { depth } => reaches_depth(project, store, depth.max(1) - 1),
+        Growth::Bound | Growth::Set | Growth::Raised => true,
+    }
+}
+
 /// Whether what is stored lands `depth` containers below the binding: a display that is stored counts as one more.
 fn reaches_depth(project: &Project<'_>, store: &Found, depth: u32) -> bool {
     if store.depth == depth {

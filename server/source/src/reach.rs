@@ -6,10 +6,10 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::imports::{Meaning, Receiver};
-use crate::private_names;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym};
 use crate::scopes::owner;
+use crate::{keyed, private_names};
 
 /// How surely an expression reaches the binding; surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,8 @@ pub(crate) enum Place {
     Function(At),
     /// What the function returns.
     Result(At),
+    /// What an instance of the first class gives for a key, as an attribute or an item.
+    Keyed { classes: Vec<At>, key: String },
     /// The instance itself, of the first class: `self` in the methods of these classes.
     Instance { classes: Vec<At> },
 }
@@ -79,6 +81,7 @@ impl Place {
             Self::Function(at) | Self::Result(at) => project
                 .tree(at.file)
                 .map_or("", |tree| tree.name(tree.scope(at.scope).name)),
+            Self::Keyed { key, .. } => key,
             Self::Instance { .. } => "self",
         }
     }
@@ -522,6 +525,17 @@ impl<'s, 'a> Tracer<'s, 'a> {
         let Node::Text(key) = tree.node(key) else {
             return None;
         };
+        let of_key = self.roots.iter().find_map(|root| match &root.place {
+            Place::Keyed { classes, key: own } if own == tree.name(key) => Some(Reach {
+                depth: root.depth,
+                sureness: keyed::sureness(self, (file, of, scope), classes, true)?,
+                copied: root.copied,
+            }),
+            _ => None,
+        });
+        if of_key.is_some() {
+            return of_key;
+        }
         match tree.node(of) {
             Node::Attribute { of: owner, name } if tree.name(name) == "__dict__" => {
                 self.attribute(file, owner, owner, tree.name(key), scope)
@@ -591,6 +605,9 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 } if own == name => self
                     .can_mean(file, of, scope, *function)
                     .then_some(Sureness::Resolved),
+                Place::Keyed { classes, key } if key == name => {
+                    keyed::sureness(self, (file, of, scope), classes, false)
+                }
                 Place::Function(function) if node != of => {
                     self.method_sureness(file, of, name, scope, *function)
                 }
@@ -636,7 +653,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
     }
 
     /// How surely `of` is an instance of the first class (or, `on_class`, that class).
-    fn receiver_sureness(
+    pub(crate) fn receiver_sureness(
         &self,
         file: FileId,
         of: NodeId,

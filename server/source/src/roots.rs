@@ -240,7 +240,7 @@ pub(crate) fn callers_of(project: &Project<'_>, function: At) -> Vec<FileId> {
 }
 
 /// Whether `file` is the user's, or of the same top package as `home`, or names that package.
-fn near(project: &Project<'_>, home: FileId, file: FileId) -> bool {
+pub(crate) fn near(project: &Project<'_>, home: FileId, file: FileId) -> bool {
     let package = top(project, home);
     project.is_user(file)
         || top(project, file) == package

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use crate::inserts::{self, Verbs};
-use crate::project::{At, Project};
+use crate::project::{At, FileId, Project};
 use crate::python::ScopeKind;
 use crate::reach::{Place, Root, Tracer};
 use crate::stores::Found;
@@ -11,7 +11,9 @@ use crate::{
     Answer, Binding, ClassName, FunctionName, Growth, Module, Question, Role, Site, SourceFiles,
     Store,
 };
-use crate::{callers, definitions, keepers, limits, private_names, ranking, roots, scopes, stores};
+use crate::{
+    callers, definitions, keepers, keyed, limits, private_names, ranking, roots, scopes, stores,
+};
 
 /// Something about a file that makes an answer less sure.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,8 +57,11 @@ impl<'a> Sources<'a> {
             .iter()
             .map(|binding| self.definition(binding, question.growth))
             .collect();
-        let mut answer = self.stores(question);
-        answer.definitions = definitions;
+        let mut answer = Answer {
+            definitions,
+            ..Answer::default()
+        };
+        self.find_stores(question, &mut answer);
         answer
     }
 
@@ -88,8 +93,9 @@ impl<'a> Sources<'a> {
         self.project.site(file, span)
     }
 
-    /// Stores of the innermost binding; where its source is not there, of the next, up to the holder. And what limits them.
-    fn stores(&self, question: &Question<'_>) -> Answer {
+    /// Stores of the innermost binding; where its source is not there, of the next, up to the holder. And what limits them; and where the
+    /// container lies under a key, where it is put there.
+    fn find_stores(&self, question: &Question<'_>, answer: &mut Answer) {
         let last = question
             .holder
             .min(question.bindings.len().saturating_sub(1));
@@ -133,7 +139,19 @@ impl<'a> Sources<'a> {
             if found.is_empty() {
                 continue;
             }
-            let found = ranking::stores(&self.project, question, found);
+            let mut found = ranking::stores(&self.project, question, found);
+            if index == 0
+                && let Some((of_key, of_key_files, deeper)) =
+                    self.stores_under_key(question, binding, &found)
+            {
+                if let (Some((file, span)), Some(innermost)) = (
+                    keyed::definition(&of_key, &of_key_files),
+                    answer.definitions.first_mut(),
+                ) {
+                    *innermost = self.project.site(file, span);
+                }
+                (tracer, files, found) = (of_key, of_key_files, deeper);
+            }
             // Who calls the methods of a container's own class calls them on the container.
             let stores_itself = found
                 .iter()
@@ -157,25 +175,39 @@ impl<'a> Sources<'a> {
             let bound = definitions::definition(&self.project, binding, question.growth)
                 .filter(|_| takes_items)
                 .and_then(|(file, span)| limits::bound(&self.project, file, span));
-            return Answer {
-                stores: self.listed(ranking::joined(&self.project, found, callers)),
-                bound,
-                is_emptied: !resets.is_empty(),
-                removals: removals
-                    .into_iter()
-                    .filter_map(|(file, span)| self.project.site(file, span))
-                    .collect(),
-                ..Answer::default()
-            };
+            answer.stores = self.listed(ranking::joined(&self.project, found, callers));
+            answer.bound = bound;
+            answer.is_emptied = !resets.is_empty();
+            answer.removals = removals
+                .into_iter()
+                .filter_map(|(file, span)| self.project.site(file, span))
+                .collect();
+            return;
         }
         if question.bindings.is_empty() {
-            let stores = self.listed(keepers::calls(&self.project, question.held));
-            return Answer {
-                stores,
-                ..Answer::default()
-            };
+            answer.stores = self.listed(keepers::calls(&self.project, question.held));
         }
-        Answer::default()
+    }
+
+    /// Where nothing that was found stores as deep as what is held lies: what stores into the container under the question's key.
+    fn stores_under_key(
+        &self,
+        question: &Question<'_>,
+        binding: &Binding,
+        found: &[Found],
+    ) -> Option<(Tracer<'_, 'a>, Vec<FileId>, Vec<Found>)> {
+        let is_deep_enough =
+            |store: &Found| ranking::is_deep_enough(&self.project, question, store);
+        if found.iter().any(is_deep_enough) {
+            return None;
+        }
+        let (mut tracer, files) = keyed::tracer(&self.project, binding, question.key?)?;
+        let found = keyed::stores(&mut tracer, &files);
+        let found = ranking::stores(&self.project, question, found);
+        found
+            .iter()
+            .any(is_deep_enough)
+            .then_some((tracer, files, found))
     }
 
     fn listed(&self, found: Vec<Found>) -> Vec<Store> {

@@ -84,6 +84,7 @@ impl Context<'_> {
             access_path: bindings[holder].path.clone(),
             holder,
             how: How::Cycle,
+            key: None,
             held_type: self.heap.type_name(of_type.type_index),
             held_count: of_type.count,
             held_names: self.held_names(sample),

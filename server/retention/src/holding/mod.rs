@@ -82,6 +82,8 @@ pub struct Holding {
     pub holder: usize,
     /// How it hangs on the innermost binding.
     pub how: How,
+    /// The text key under which the innermost binding's object, a dictionary of containers, has the one that holds.
+    pub key: Option<String>,
     /// Most retaining type, its objects, and what all of them retain.
     pub held_type: String,
     /// Objects of that type.
@@ -277,6 +279,7 @@ impl Context<'_> {
         let innermost = places.first().copied().unwrap_or(chain.len());
         let between = &chain[..innermost.min(chain.len())];
         let how = self.how(between, bindings.first(), pattern, rise);
+        let key = self.key(between, how);
         let holder = self.holder(&bindings);
         let mut series = self.growth.series(pattern);
         for &more in &repeated {
@@ -344,6 +347,7 @@ impl Context<'_> {
             access_path,
             holder,
             how,
+            key,
             held_type: held_type.clone(),
             held_count,
             held_names: self.held_names(pattern.sample),
@@ -449,6 +453,15 @@ impl Context<'_> {
                 depth => How::Items { depth },
             }
         }
+    }
+
+    /// The key of the outermost of several containers under which the next one lies.
+    fn key(&self, between: &[Link], how: How) -> Option<String> {
+        let outermost = between
+            .last()
+            .filter(|link| link.kind == ReferenceKind::DictValue)?;
+        matches!(how, How::Items { depth } if depth > 1)
+            .then(|| self.heap.text(outermost.name).to_owned())
     }
 
     /// Where the containers of what has risen were seen to grow.

@@ -25,7 +25,9 @@ pub(super) fn users_of(project: &Project<'_>, place: &Place) -> Vec<FileId> {
         | Place::Function(at)
         | Place::OfFunction { function: at, .. } => vec![at.file],
         Place::OfModule { .. } => Vec::new(),
-        Place::Instance { classes } => classes.iter().map(|class| class.file).collect(),
+        Place::Instance { classes } | Place::Keyed { classes, .. } => {
+            classes.iter().map(|class| class.file).collect()
+        }
         Place::Result(at) => {
             let mut files = roots::callers_of(project, *at);
             files.push(at.file);

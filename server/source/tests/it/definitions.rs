@@ -206,6 +206,7 @@ fn nothing_known_is_no_answer() {
         growth: Growth::Bound,
         held: &[],
         container: &[],
+        key: None,
     };
     let answer = sources.answer(&question);
     assert_eq!(answer.definitions, [None, None]);

@@ -170,6 +170,7 @@ pub(crate) fn check(ask: &Ask, fixture: &str) {
         growth: ask.growth,
         held: &ask.held,
         container: &[],
+        key: None,
     };
     let answer = sources.answer(&question);
     assert_eq!(sources.problems(), [], "the fixture is sound");

@@ -50,6 +50,7 @@ fn ask_everything(bytes: &[u8]) -> (usize, Vec<String>) {
                 growth,
                 held: &["A".to_owned()],
                 container: &[],
+                key: None,
             };
             stores += sources.answer(&question).stores.len();
         }
@@ -74,6 +75,7 @@ fn ask_one(bytes: &[u8]) -> Vec<String> {
         growth: Growth::Items { depth: 1 },
         held: &[],
         container: &[],
+        key: None,
     });
     sources
         .problems()
@@ -112,6 +114,7 @@ fn a_module_of_a_package_that_runs_as_main() {
         growth,
         held: &[],
         container: &[],
+        key: None,
     });
     assert_eq!(answer.stores[0].site.path, "pkg/app.py");
 }
@@ -162,6 +165,7 @@ fn missing_files_are_told() {
         growth: Growth::Bound,
         held: &[],
         container: &[],
+        key: None,
     });
     assert_eq!(sources.problems().len(), 1);
 }
@@ -245,6 +249,7 @@ fn files_that_do_not_mention_the_name_are_not_parsed() {
         growth,
         held: &[],
         container: &[],
+        key: None,
     });
     let problems: Vec<String> = sources.problems().into_iter().map(|one| one.path).collect();
     assert_eq!(problems, ["n.py"]);
