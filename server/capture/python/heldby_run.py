@@ -68,7 +68,9 @@ def _begin_interval_dumps():
     _moment = "interval"
     stop = _thread.allocate_lock()
     stop.acquire()
-    _interval.update(stop=stop, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
+    # The thread and the end of the program each take dumps.
+    choosing = _thread.allocate_lock()
+    _interval.update(stop=stop, choosing=choosing, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
     _thread.start_new_thread(_dump_at_intervals, (stop,))
     _record("joined", b"%d %d %d\0" % (os.getpid(), *_places()))
 
@@ -156,15 +158,16 @@ def _dump_at_exit():
 
 def _dump_next():
     try:
-        folder = _interval["own_folder"]
-        if folder is None:
-            folder = _interval["own_folder"] = _make_own_folder()
         paths = _interval["paths"]
-        if not _has_room(folder, paths):
-            raise OSError("the disk of %s is nearly full" % folder)
-        _interval["number"] += 1
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path = os.path.join(folder, "%06d-%s.heldby" % (_interval["number"], moment))
+        with _interval["choosing"]:
+            folder = _interval["own_folder"]
+            if folder is None:
+                folder = _interval["own_folder"] = _make_own_folder()
+            if not _has_room(folder, paths):
+                raise OSError("the disk of %s is nearly full" % folder)
+            _interval["number"] += 1
+            moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            path = os.path.join(folder, "%06d-%s.heldby" % (_interval["number"], moment))
         dump(path)
         paths.append(path)
         while len(paths) > _interval["keep"]:
