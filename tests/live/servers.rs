@@ -94,7 +94,8 @@ fn uwsgi_with_two_workers() {
     let ended = server.end();
     // It says other addresses each time.
     assert_eq!(ended.code, alone.code, "{}", ended.log);
-    ended.assert_processes(3);
+    // Not the master, which forks them while other threads of its may have the interpreter's lock.
+    ended.assert_processes(2);
     ended.assert_reported("shop.ORDERS", "shop.py:8:5");
 }
 
