@@ -94,7 +94,7 @@ fn uwsgi_with_two_workers() {
     let ended = server.end();
     // It says other addresses each time.
     assert_eq!(ended.code, alone.code, "{}", ended.log);
-    // Not the master, which forks them while other threads of its may have the interpreter's lock.
+    // Not the master: a worker that is forked while a thread of the master has the interpreter's lock waits for it for ever.
     ended.assert_processes(2);
     ended.assert_reported("shop.ORDERS", "shop.py:8:5");
 }

@@ -32,13 +32,13 @@ def start_interval_dumps(folder, every, keep, bootstrap, native_library, traced,
     _apart_ids.update(map(id, _apart))
     _apart_ids.add(id(_apart))
     _interval.update(folder=folder, every=min(every, _thread.TIMEOUT_MAX), keep=keep, bootstrap=bootstrap)
-    _interval.update(forking=False, is_forked=False, program_start=time.time_ns())
+    _interval.update(forking=False, program_start=time.time_ns())
     if traced:
         try:
             trace(all=traced == "all")
         except RuntimeError as error:
             os.write(2, b"%s\n" % os.fsencode("%s" % error))
-    if not is_helper:
+    if not is_helper and not _is_uwsgi():
         _begin_interval_dumps()
         atexit.register(_dump_at_exit)
     if hasattr(os, "register_at_fork"):
@@ -120,7 +120,6 @@ def _begin_again_after_fork():
     _lock, _owner = _thread.allocate_lock(), None
     try:
         is_first = "stop" not in _interval
-        _interval["is_forked"] = True
         _begin_interval_dumps()
         if is_first:
             atexit.register(_dump_at_exit)
@@ -138,16 +137,18 @@ def _dump_when_multiprocessing_ends(dump_at_exit):
 
 def _dump_at_intervals(stop):
     while not stop.acquire(timeout=_interval["every"]):
-        if _interval["stop"] is not stop or _is_master_of_uwsgi():
+        if _interval["stop"] is not stop:
             return
         _dump_next()
 
 
-def _is_master_of_uwsgi():
-    """uWSGI forks its workers without a word to Python: one that is forked while another thread of the master has the interpreter's lock
-    waits for that lock for ever. The master answers no requests, and takes no dumps."""
-    options = _names_of("uwsgi").get("opt")
-    return not _interval["is_forked"] and type(options) is dict and "master" in options
+def _is_uwsgi():
+    """uWSGI forks its workers without a word to Python before: one that is forked while another thread has the interpreter's lock waits
+    for that lock for ever. So its first process, which is the master, gets no thread. The workers do, which tell of themselves."""
+    try:
+        return os.path.basename(os.readlink("/proc/self/exe")).startswith("uwsgi")
+    except OSError:
+        return False
 
 
 def _dump_at_exit():

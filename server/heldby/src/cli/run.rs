@@ -156,6 +156,7 @@ fn why_no_dump(joined: usize) -> &'static str {
         "\
 heldby: no dump was taken: no process of the program has loaded the agent. What may be the reason:
   - it is not Python, or not CPython 3.8 or later;
+  - it is uWSGI: its workers do so when it is started with `--master --py-call-osafterfork`;
   - it was started with -I, -E or -S, or with an environment of its own. Start it without, or call the agent in the
     program: `heldby agent > heldby_agent.py`, and `heldby_agent.dump(path)` where you want a dump.
 "
