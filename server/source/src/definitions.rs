@@ -99,12 +99,7 @@ pub(crate) fn context_variables(
             continue;
         };
         for act in &tree.acts {
-            let Deed::Bind {
-                target,
-                value: Some(value),
-                how: How::Assign | How::Annotated,
-            } = act.deed
-            else {
+            let Some((target, value)) = act.assigned() else {
                 continue;
             };
             let Node::Call { arguments, .. } = tree.node(value) else {
@@ -388,12 +383,7 @@ fn first_assignment(
         };
         let Some(sym) = tree.sym(name) else { continue };
         for act in tree.attribute_binds(sym) {
-            let Deed::Bind {
-                target,
-                value: Some(_),
-                how: How::Assign | How::Annotated,
-            } = act.deed
-            else {
+            let Some((target, _)) = act.assigned() else {
                 continue;
             };
             if let Some(sureness) = tracer.is_binding(file, target, act.scope)
@@ -426,7 +416,7 @@ fn cache(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
 
 /// `cached = lru_cache()(function)`.
 fn wrapping(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
-    wrappers(project, function)
+    wrappers(project, function, || roots::callers_of(project, function))
         .into_iter()
         .next()
         .map(|(file, act, _)| (file, act.span))
@@ -434,15 +424,19 @@ fn wrapping(project: &Project<'_>, function: At) -> Option<(FileId, Span)> {
 
 /// The assignments whose value is a call that is given the function, with their targets: in the function's file, else those in other
 /// files whose call is that of a cache.
-fn wrappers<'p>(project: &'p Project<'_>, function: At) -> Vec<(FileId, &'p Act, NodeId)> {
+/// `callers`: the files that may name the function.
+fn wrappers<'p>(
+    project: &'p Project<'_>,
+    function: At,
+    callers: impl FnOnce() -> Vec<FileId>,
+) -> Vec<(FileId, &'p Act, NodeId)> {
     let near = wrappers_in(project, function.file, function);
     if !near.is_empty() {
         return near;
     }
-    let mut others = roots::callers_of(project, function);
-    others.retain(|&file| file != function.file);
-    others
+    callers()
         .into_iter()
+        .filter(|&file| file != function.file)
         .flat_map(|file| wrappers_in(project, file, function))
         .collect()
 }
@@ -471,14 +465,7 @@ fn wrappers_in<'p>(
         }
     };
     let wraps = |act: &'p Act| {
-        let Deed::Bind {
-            target,
-            value: Some(value),
-            how: How::Assign | How::Annotated,
-        } = act.deed
-        else {
-            return None;
-        };
+        let (target, value) = act.assigned()?;
         let Node::Call { callee, arguments } = tree.node(value) else {
             return None;
         };
@@ -523,7 +510,11 @@ fn names_a_cache(tree: &Tree, node: NodeId) -> bool {
 }
 
 /// The variables and attributes that stand for a wrapped function.
-pub(crate) fn wrapped_places(project: &Project<'_>, function: At) -> Vec<Place> {
+pub(crate) fn wrapped_places(
+    project: &Project<'_>,
+    function: At,
+    callers: &[FileId],
+) -> Vec<Place> {
     let place = |(file, act, target): (FileId, &Act, NodeId)| {
         let tree = project.tree(file)?;
         match tree.node(target) {
@@ -552,7 +543,7 @@ pub(crate) fn wrapped_places(project: &Project<'_>, function: At) -> Vec<Place> 
             _ => None,
         }
     };
-    wrappers(project, function)
+    wrappers(project, function, || callers.to_vec())
         .into_iter()
         .filter_map(place)
         .collect()

@@ -4,7 +4,7 @@
 
 use crate::inserts::{Verbs, inserts};
 use crate::project::{At, FileId, Project};
-use crate::python::{Deed, How, Node, NodeId, ScopeId, ScopeKind};
+use crate::python::{Node, NodeId, ScopeId, ScopeKind};
 use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::stores::Found;
 use crate::text::Span;
@@ -35,8 +35,14 @@ pub(crate) fn tracer<'s, 'a>(
     if !gives || key.len() < LEAST_KEY_LENGTH {
         return None;
     }
-    let mut files = project.mentioning(key);
-    files.retain(|&file| roots::near(project, owner.file, file));
+    let ways = [format!(".{key}"), format!("\"{key}\""), format!("'{key}'")];
+    let mut files: Vec<FileId> = ways
+        .iter()
+        .flat_map(|written| project.mentioning(written))
+        .filter(|&file| roots::near(project, owner.file, file))
+        .collect();
+    files.sort_unstable();
+    files.dedup();
     let root = Root {
         place: Place::Keyed {
             classes,
@@ -61,12 +67,7 @@ pub(crate) fn definition(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Option<(F
             continue;
         };
         for act in &tree.acts {
-            let Deed::Bind {
-                target,
-                value: Some(_),
-                how: How::Assign | How::Annotated,
-            } = act.deed
-            else {
+            let Some((target, _)) = act.assigned() else {
                 continue;
             };
             if is_entry(tracer, file, target, act.scope) {

@@ -4,7 +4,7 @@ use memchr::memmem::Finder;
 
 use crate::imports::Meaning;
 use crate::project::{At, FileId, Project};
-use crate::python::{Binder, Deed, How, Node, NodeId, ScopeId, Tree};
+use crate::python::{Binder, Deed, Node, NodeId, ScopeId, Tree};
 use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::scopes;
 use crate::{Binding, ClassName, FunctionName, definitions};
@@ -104,7 +104,7 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
             let at = scopes::function(project, function)?;
             let mut places = vec![Place::Function(at)];
             let mut files = callers_of(project, at);
-            for place in definitions::wrapped_places(project, at) {
+            for place in definitions::wrapped_places(project, at, &files) {
                 files.extend(match &place {
                     Place::Variable { at, name } => importers(project, at.file, name),
                     other => attribute_users(project, &[at.file], other.name(project)),
@@ -301,11 +301,7 @@ pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
             continue;
         };
         for act in &tree.acts {
-            if let Deed::Bind {
-                target,
-                value: Some(value),
-                how: How::Assign | How::Annotated,
-            } = act.deed
+            if let Some((target, value)) = act.assigned()
                 && let (Node::Attribute { .. }, Node::Name(name)) =
                     (tree.node(target), tree.node(value))
                 && let Some(sureness) = tracer.is_binding(file, target, act.scope)
@@ -343,12 +339,7 @@ pub(crate) fn add_aliases(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) 
             scope: ScopeId::MODULE,
         };
         for act in tree.acts.iter().filter(|act| act.scope == ScopeId::MODULE) {
-            let Deed::Bind {
-                target,
-                value: Some(value),
-                how: How::Assign | How::Annotated,
-            } = act.deed
-            else {
+            let Some((target, value)) = act.assigned() else {
                 continue;
             };
             let (Node::Name(name), Node::Name(_) | Node::Attribute { .. }) =

@@ -7,7 +7,7 @@ use crate::imports::{Meaning, Receiver};
 use crate::limits::REMOVING_FUNCTIONS;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Argument, Deed, How, Node, NodeId};
-use crate::reach::{Place, Root, Sureness};
+use crate::reach::{Place, Reach, Root, Sureness};
 use crate::stores::{Found, Kind};
 use crate::{Role, roots};
 
@@ -16,6 +16,17 @@ pub(super) struct Handed {
     pub(super) root: Root,
     /// The call that does so, and the function it is given to.
     pub(super) call: Option<(Found, At)>,
+}
+
+impl Handed {
+    fn on(place: Place, reach: Reach, call: Option<(Found, At)>) -> Self {
+        let root = Root {
+            place,
+            depth: reach.depth,
+            copied: reach.copied,
+        };
+        Self { root, call }
+    }
 }
 
 /// The files that may use what something holds.
@@ -86,14 +97,7 @@ impl Scan<'_, '_, '_> {
             name: self.tree.name(name).to_owned(),
             on_class,
         };
-        Some(Handed {
-            root: Root {
-                place,
-                depth: reach.depth,
-                copied: reach.copied,
-            },
-            call: None,
-        })
+        Some(Handed::on(place, reach, None))
     }
 
     /// `def items(): return ITEMS`: a call of the function gives it.
@@ -118,14 +122,7 @@ impl Scan<'_, '_, '_> {
             },
             _ => Place::Result(function),
         };
-        Some(Handed {
-            root: Root {
-                place,
-                depth: reach.depth,
-                copied: reach.copied,
-            },
-            call: None,
-        })
+        Some(Handed::on(place, reach, None))
     }
 
     /// `fill(ITEMS)`: the parameter of the function holds it.
@@ -168,14 +165,7 @@ impl Scan<'_, '_, '_> {
             };
             let values = arguments.iter().map(|argument| argument.value).collect();
             let call = self.found(act, reach, Kind::Update, Role::Caller, values);
-            handed.push(Handed {
-                root: Root {
-                    place,
-                    depth: reach.depth,
-                    copied: reach.copied,
-                },
-                call: Some((call, function)),
-            });
+            handed.push(Handed::on(place, reach, Some((call, function))));
         }
     }
 

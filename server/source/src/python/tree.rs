@@ -129,6 +129,20 @@ pub(crate) struct Act {
     pub(crate) run: Run,
 }
 
+impl Act {
+    /// Target and value of an assignment.
+    pub(crate) fn assigned(&self) -> Option<(NodeId, NodeId)> {
+        match self.deed {
+            Deed::Bind {
+                target,
+                value: Some(value),
+                how: How::Assign | How::Annotated,
+            } => Some((target, value)),
+            _ => None,
+        }
+    }
+}
+
 /// How often an act runs when its function (or its module's body) does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Run {
