@@ -136,7 +136,12 @@ TYPE_IS_IMMUTABLE = 1 << 8
 TYPE_IS_HEAP = 1 << 9
 TYPE_IS_TYPE = 1 << 31
 
-_lock = _thread.allocate_lock()
+# As they are now: a program may put greenlets in their place (gevent), and nothing may give way to those in the middle of a fork.
+_allocate_lock, _start_new_thread = _thread.allocate_lock, _thread.start_new_thread
+_THREADS_ARE_REAL = type(_start_new_thread) is types.BuiltinFunctionType
+# More than a thread takes to get as far as to wait.
+LONGEST_START = 1
+_lock = _allocate_lock()
 _owner = None
 _checksums = {}
 # What the dump is taken for: a call of the program, an interval, or the exit of the process.
@@ -165,7 +170,7 @@ def dump(path, wait=True, keys=True, compress=None):
         if wait:
             _finish_native_dump(dumping, path, keys, compress)
         else:
-            _thread.start_new_thread(_finish_native_dump_alone, (dumping, path, keys, compress))
+            _start_new_thread(_finish_native_dump_alone, (dumping, path, keys, compress))
     return path
 
 
@@ -3626,12 +3631,25 @@ def _uninstall():
 
 
 def _begin_installation():
-    wake = _thread.allocate_lock()
+    wake = _allocate_lock()
     wake.acquire()
     # For the thread and the handler alone: the installation may be ended between any two steps of theirs.
     asked = [False]
     _installation.update(wake=wake, asked=asked, number=0, paths=[], pid=os.getpid(), complained=False)
-    _thread.start_new_thread(_dump_when_due, (wake, asked, _installation["every"], _installation["at_memory"]))
+    _start_waiting_thread(_dump_when_due, wake, asked, _installation["every"], _installation["at_memory"])
+
+
+def _start_waiting_thread(function, *arguments):
+    """Starts a thread that lets go of its first argument, a lock, and then waits; and returns when it does.
+
+    C code may fork without a word to Python. If another thread had the interpreter's lock then, the child waits for it for ever. A thread
+    that waits does not have it, and one that is on its way there would have it any moment.
+    """
+    begun = _allocate_lock()
+    begun.acquire()
+    _start_new_thread(function, (begun, *arguments))
+    if _THREADS_ARE_REAL:
+        begun.acquire(timeout=LONGEST_START)
 
 
 def _release(lock):
@@ -3651,8 +3669,9 @@ def _dump_on_signal(number, frame):
         previous(number, frame)
 
 
-def _dump_when_due(wake, asked, every, at_memory):
+def _dump_when_due(begun, wake, asked, every, at_memory):
     """The thread: waits on its own lock, which a signal releases."""
+    begun.release()
     due = None if every is None else time.monotonic() + every
     while True:
         waits = [due - time.monotonic()] if due is not None else []
@@ -3758,7 +3777,7 @@ def _install_again_after_fork():
     """The child has no copy of the thread."""
     global _lock, _owner
     if _forks["is_locked"]:
-        _lock, _owner = _thread.allocate_lock(), None
+        _lock, _owner = _allocate_lock(), None
     if _installation:
         try:
             _begin_installation()

@@ -66,12 +66,12 @@ def _about_this_process(*arguments):
 def _begin_interval_dumps():
     global _moment
     _moment = "interval"
-    stop = _thread.allocate_lock()
+    stop = _allocate_lock()
     stop.acquire()
     # The thread and the end of the program each take dumps.
-    choosing = _thread.allocate_lock()
+    choosing = _allocate_lock()
     _interval.update(stop=stop, choosing=choosing, own_folder=None, paths=[], number=0, complained=False, pid=os.getpid(), ended=False)
-    _thread.start_new_thread(_dump_at_intervals, (stop,))
+    _start_waiting_thread(_dump_at_intervals, stop)
     _record("joined", b"%d %d %d\0" % (os.getpid(), *_places()))
 
 
@@ -117,7 +117,7 @@ def _begin_again_after_fork():
     if _owner not in (None, _thread.get_ident()) and _native["collects"]:
         # Nobody waited for the dump that the thread was taking: uWSGI tells of a fork only when it has happened.
         gc.enable()
-    _lock, _owner = _thread.allocate_lock(), None
+    _lock, _owner = _allocate_lock(), None
     try:
         is_first = "stop" not in _interval
         _begin_interval_dumps()
@@ -135,7 +135,8 @@ def _dump_when_multiprocessing_ends(dump_at_exit):
     sys.modules["multiprocessing.util"].Finalize(None, dump_at_exit, exitpriority=-1000)
 
 
-def _dump_at_intervals(stop):
+def _dump_at_intervals(begun, stop):
+    begun.release()
     while not stop.acquire(timeout=_interval["every"]):
         if _interval["stop"] is not stop:
             return
