@@ -1,26 +1,75 @@
 //! Other programs: run, and judged by how they end.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Seek as _, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+/// Several times what the longest of them takes. One that hangs must be told of, and those behind it run, while somebody still waits.
+const LONGEST: Duration = Duration::from_mins(40);
+/// Between two looks at a program that runs.
+const REST: Duration = Duration::from_millis(50);
+
 /// Runs a program that talks to the terminal itself.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
+    let mut child = command
+        .spawn()
         .with_context(|| format!("cannot start `{}`", shown(command)))?;
+    let status = wait(&mut child, Instant::now(), &shown(command))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }
     Ok(())
 }
 
+/// Waits for the end of a program, which is made to end when it has run for too long.
+fn wait(child: &mut Child, began: Instant, shown: &str) -> Result<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait().context("cannot wait for a program")? {
+            return Ok(status);
+        }
+        if began.elapsed() > LONGEST {
+            let minutes = LONGEST.as_secs() / 60;
+            end_with_descendants(child);
+            bail!("`{shown}` had not ended after {minutes} minutes, and was killed");
+        }
+        thread::sleep(REST);
+    }
+}
+
+/// A test that hangs mostly waits for a program that it has started, which has our output and must not outlive us.
+fn end_with_descendants(child: &mut Child) {
+    let mut ended = vec![child.id()];
+    let mut place = 0;
+    while let Some(parent) = ended.get(place) {
+        let threads = fs::read_dir(format!("/proc/{parent}/task"));
+        for thread in threads.into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            ended.extend(
+                children
+                    .split(' ')
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
+        }
+        place += 1;
+    }
+    // Whatever could not be ended has ended.
+    let _ = child.kill();
+    let _ = child.wait();
+    if ended.len() > 1 {
+        let descendants = ended.iter().skip(1).map(u32::to_string);
+        let _ = Command::new("kill").arg("-KILL").args(descendants).status();
+    }
+}
+
 /// A program that runs beside others. It is ended when nobody waits for it.
 pub(crate) struct Started {
     child: Child,
+    began: Instant,
     said: File,
     shown: String,
 }
@@ -36,20 +85,27 @@ impl Started {
             .stderr(copy()?)
             .spawn()
             .with_context(|| format!("cannot start `{shown}`"))?;
-        Ok(Self { child, said, shown })
+        Ok(Self {
+            child,
+            began: Instant::now(),
+            said,
+            shown,
+        })
     }
 
+    /// False also when it has run for too long.
     pub(crate) fn runs(&mut self) -> Result<bool> {
         let ended = self.child.try_wait().context("cannot wait for a program")?;
-        Ok(ended.is_none())
+        Ok(ended.is_none() && self.began.elapsed() <= LONGEST)
     }
 
     /// Waits for its end, and shows what it wrote.
     pub(crate) fn finish(mut self) -> Result<()> {
-        let status = self.child.wait().context("cannot wait for a program")?;
+        let status = wait(&mut self.child, self.began, &self.shown);
         self.said.rewind().context("cannot read what was said")?;
         io::copy(&mut self.said, &mut io::stdout()).context("cannot show what was said")?;
         io::stdout().flush().context("cannot show what was said")?;
+        let status = status?;
         if !status.success() {
             bail!("`{}` failed ({status})", self.shown);
         }
