@@ -125,6 +125,9 @@ programs! {
     modules_made_on_the_fly
     monkey_patched_attribute
     named_tuple
+    names_set_on_a_class
+    names_set_on_a_module
+    names_set_on_an_instance
     nested_containers
     object_among_modules
     parameter
@@ -132,6 +135,7 @@ programs! {
     private_attribute_of_a_model
     property_returns_container
     queue_without_consumer
+    read_of_a_defaultdict
     reexport
     register_at_fork
     registration_function
@@ -148,6 +152,7 @@ programs! {
     stored_exceptions
     subprocesses_not_waited_for
     suspended_generators
+    taken_out_and_put_back
     tasks_kept
     tasks_never_done
     text_that_grows
@@ -155,6 +160,7 @@ programs! {
     thread_local_subclass
     threads_that_never_end
     timers_far_ahead
+    timers_of_the_running_loop
     tokens_chained
     tree_that_grows_below
     tuple_assignment

@@ -207,6 +207,7 @@ impl Join<'_> {
             held: &holding.held_names,
             container: &container,
             key: holding.key.as_deref(),
+            makes_what_is_read: holding.makes_what_is_read,
         };
         let answer = self.sources.answer(&question);
 

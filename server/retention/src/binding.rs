@@ -3,7 +3,7 @@
 use heldby_heap::{CodeName, Heap, Label, ObjectId, ReferenceKind, StringId};
 
 use crate::Chains;
-use crate::known::{NAMESPACES, TABLE_OF_MODULES, WRITTEN_IN_C};
+use crate::known::{ALL_NAMES, NAMESPACES, TABLE_OF_MODULES, WRITTEN_IN_C};
 
 /// The kind of a named binding. The words are those of the JSON report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,7 +151,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
     let link = links[at];
     let names = heap.names();
     let (kind, owner) = match link.kind {
-        ReferenceKind::DictValue => namespace_owner(heap, links, at)?,
+        ReferenceKind::DictValue => namespace_owner(heap, link.referrer, links.get(at + 1))?,
         ReferenceKind::Attribute => (BindingKind::InstanceAttribute, link.referrer),
         ReferenceKind::Slot if is_python_slot(heap, link) => (BindingKind::Slot, link.referrer),
         ReferenceKind::Default | ReferenceKind::KeywordDefault => {
@@ -181,9 +181,28 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
             return None;
         }
     }
+    Some(named(heap, kind, owner, object, heap.text(link.name)))
+}
+
+/// All the names of a namespace, which is the object of the first of the links, as one binding.
+pub(crate) fn names_of_namespace(heap: &Heap, links: &[Link]) -> Option<NamedBinding> {
+    let to_it = links.first()?;
+    let (kind, owner) = namespace_owner(heap, to_it.object, Some(to_it))?;
+    Some(named(heap, kind, owner, to_it.object, ALL_NAMES))
+}
+
+/// What `owner` has bound to `object` by that name.
+fn named(
+    heap: &Heap,
+    kind: BindingKind,
+    owner: ObjectId,
+    object: ObjectId,
+    name: &str,
+) -> NamedBinding {
+    let names = heap.names();
     let mut classes = Vec::new();
     let mut function = None;
-    let mut name = heap.text(link.name).to_owned();
+    let mut name = name.to_owned();
     match kind {
         BindingKind::ClassAttribute => {
             classes = resolution_order(heap, owner);
@@ -225,7 +244,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         Vec::new()
     };
     let type_name = heap.type_name(heap.type_index(object));
-    Some(NamedBinding {
+    NamedBinding {
         kind,
         name,
         module,
@@ -240,7 +259,7 @@ pub(crate) fn binding_at(heap: &Heap, links: &[Link], at: usize) -> Option<Named
         object_classes: resolution_order_of_type(heap, heap.type_index(object)),
         wrapper,
         free_variable,
-    })
+    }
 }
 
 /// Whose local the link names: that of a running frame, or of a generator or coroutine that waits.
@@ -346,14 +365,17 @@ fn aliases(heap: &Heap, object: ObjectId, known: (&str, &str)) -> Vec<(String, S
         .collect()
 }
 
-/// Whose namespace the dictionary of this link is.
-fn namespace_owner(heap: &Heap, links: &[Link], at: usize) -> Option<(BindingKind, ObjectId)> {
+/// Whose namespace a dictionary is that hangs on this link.
+fn namespace_owner(
+    heap: &Heap,
+    dictionary: ObjectId,
+    above: Option<&Link>,
+) -> Option<(BindingKind, ObjectId)> {
     let names = heap.names();
-    let dictionary = links[at].referrer;
     if names.module_of.contains_key(&dictionary) {
         return Some((BindingKind::ModuleGlobal, dictionary));
     }
-    let above = links.get(at + 1)?;
+    let above = above?;
     let owner = above.referrer;
     match above.kind {
         ReferenceKind::Namespace => {}

@@ -61,6 +61,8 @@ pub(crate) enum Rise {
     Count,
     /// The number of items out of them, though the items hang elsewhere or are shared.
     Entries,
+    /// The number of names in a namespace.
+    Names,
     /// The objects' own bytes.
     Bytes,
 }

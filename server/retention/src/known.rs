@@ -72,6 +72,12 @@ pub(crate) const NAMESPACES: &[&str] = &[
     "__pydantic_private__",
 ];
 
+/// The module that runs the cells of a notebook, each of which leaves names in `__main__`.
+pub(crate) const SHELL_OF_NOTEBOOKS: &str = "IPython.core.interactiveshell";
+
+/// What all the names of a namespace are called together.
+pub(crate) const ALL_NAMES: &str = "__dict__";
+
 /// Types of which the standard library's own containers keep empty ones for a while, and which hold nothing then: a weak
 /// reference until its container is tidied, a timer that was cancelled until its time comes.
 pub(crate) const EMPTY_SHELLS: &[&str] = &[
@@ -98,6 +104,9 @@ pub(crate) const WRITTEN_IN_C: &[&str] = &[
     "xml.etree.ElementTree.XMLParser",
     "zoneinfo.ZoneInfo",
 ];
+
+/// The type whose objects make the entries that are read and not there.
+pub(crate) const MAKES_WHAT_IS_READ: &str = "collections.defaultdict";
 
 /// Types of the standard library's whose lists of texts wait to be written: a few kilobytes at most.
 pub(crate) const WRITERS: &[&str] = &["_io.TextIOWrapper"];

@@ -86,8 +86,19 @@ pub(crate) fn find(
 ) -> Vec<Caller> {
     if !outer.is_empty() {
         let on_holder = on_holder(project, outer, held, stores);
-        if !on_holder.is_empty() {
+        let fits = |caller: &Caller| ranking::fits_held(project, held, &caller.found);
+        if on_holder.iter().any(fits) {
             return on_holder;
+        }
+        if !on_holder.is_empty() {
+            // Another name may have the holder, too: `loop = asyncio.get_running_loop()`.
+            let mut callers = of_helpers(project, held, stores);
+            callers.retain(|caller| {
+                !caller.may_be_other && project.is_user(caller.found.file) && fits(caller)
+            });
+            callers.extend(on_holder);
+            callers.truncate(MOST);
+            return callers;
         }
     }
     // A cached function is called by its callers; that a variable is not reset is nobody else's doing.

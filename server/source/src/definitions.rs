@@ -3,6 +3,7 @@
 use memchr::memmem::Finder;
 
 use crate::imports::{Meaning, Receiver};
+use crate::namespaces::ALL_NAMES;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Binder, Deed, How, Node, NodeId, ScopeId, ScopeKind, Sym, Tree};
 use crate::reach::{Place, Root, Tracer};
@@ -30,6 +31,13 @@ pub(crate) fn definition(
                 .collect();
             attribute(project, &known, name, *on_class, takes_items)
                 .or_else(|| elsewhere(project, &known, name, *on_class))
+                .or_else(|| {
+                    let class = known.first().filter(|_| name == ALL_NAMES)?;
+                    Some((
+                        class.file,
+                        project.tree(class.file)?.scope(class.scope).header,
+                    ))
+                })
         }
         Binding::Default {
             function,

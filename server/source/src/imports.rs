@@ -1,9 +1,10 @@
 //! What an expression means across files: a module, a class, a function or a variable, through imports, re-exports and
 //! star imports; and whose instance it is, as far as that can be read.
 
+use crate::ClassName;
 use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, How, Import, Node, NodeId, ScopeId, ScopeKind, Sym, Tree};
-use crate::scopes::owner;
+use crate::scopes::{self, owner};
 
 /// What an expression stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,13 @@ const FUEL: u32 = 12;
 const RECEIVER_FUEL: u32 = 7;
 /// How many of several possibilities are tried at each step.
 const BRANCHES: usize = 4;
+/// Functions of C code, or whose result depends on the platform: what they are called, and the class of what they give.
+const RESULTS: &[(&str, &str, &str)] = &[
+    ("get_running_loop", "asyncio.base_events", "BaseEventLoop"),
+    ("get_event_loop", "asyncio.base_events", "BaseEventLoop"),
+    ("new_event_loop", "asyncio.base_events", "BaseEventLoop"),
+    ("current_task", "asyncio.tasks", "Task"),
+];
 /// Methods by which a class says how attributes of its instances are looked up.
 const LOOKUPS: &[&str] = &["__getattr__", "__getattribute__"];
 
@@ -337,7 +345,9 @@ impl Project<'_> {
                 }
                 return match self.meaning_within(file, callee, scope, fuel) {
                     Some(Meaning::Class(class)) => Receiver::InstanceOf(class),
-                    _ => Receiver::Unknown,
+                    _ => self
+                        .known_result(tree, callee)
+                        .map_or(Receiver::Unknown, Receiver::InstanceOf),
                 };
             }
             Node::Attribute { of, name } if tree.name(name) == "__class__" => {
@@ -375,6 +385,19 @@ impl Project<'_> {
                 .map_or(Receiver::Unknown, Receiver::InstanceOf),
             None => Receiver::Unknown,
         }
+    }
+
+    /// The class of what a function of the standard library gives.
+    fn known_result(&self, tree: &Tree, callee: NodeId) -> Option<At> {
+        let function = tree.last_name(callee)?;
+        let mut known = RESULTS.iter().filter(|known| known.0 == function);
+        known.find_map(|&(_, module, qualname)| {
+            let class = ClassName {
+                module: module.to_owned(),
+                qualname: qualname.to_owned(),
+            };
+            scopes::class(self, &class)
+        })
     }
 
     /// `self` or `cls`, if that is what these binders make of a name of the function.

@@ -26,6 +26,7 @@
 //!     held: &["bytes".to_owned()],
 //!     container: &[],
 //!     key: None,
+//!     makes_what_is_read: false,
 //! });
 //! assert_eq!(answer.definitions[0].as_ref().map(|site| site.line), Some(1));
 //! assert_eq!(answer.stores[0].site.line, 4);
@@ -37,8 +38,7 @@
 //! which files; `reach` decides whether an expression is the binding's object, with `scopes` for names and `imports` for
 //! what names mean across files (`private_names` for what the
 //! compiler makes of some); `inserts` and `stores` collect what stores into it (`keepers` what C code is given to keep),
-//! `keyed` what the entries of objects
-//! like dictionaries are called), `callers` who makes that happen, `limits` what keeps a container from growing,
+//! `keyed` what the entries of objects like dictionaries are called, `namespaces` all the names of an object), `callers` who makes that happen, `limits` what keeps a container from growing,
 //! `ranking` puts it in order. `definitions` stands beside them.
 //!
 //! Two ways lead from a site to edited text: `placement` from the checksums of lines that a dump keeps, `drift` from one
@@ -55,6 +55,7 @@ mod keepers;
 mod keyed;
 mod limits;
 mod mend;
+mod namespaces;
 mod pairs;
 mod partners;
 mod placement;
@@ -210,6 +211,8 @@ pub struct Question<'a> {
     pub container: &'a [ClassName],
     /// The text key under which the innermost binding's object, a dictionary of containers, has the one that holds; if there is one.
     pub key: Option<&'a str>,
+    /// Who reads an entry that is not there has it made: the innermost binding's object, or a container in it, is a `defaultdict`.
+    pub makes_what_is_read: bool,
 }
 
 /// How things came to hang on the innermost binding.

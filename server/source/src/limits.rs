@@ -1,8 +1,11 @@
 //! What limits how far a container grows: a bound that its definition gives it, and code that takes entries out again.
 
+use rustc_hash::FxHashSet;
+
+use crate::namespaces::ALL_NAMES;
 use crate::project::{FileId, Project};
-use crate::python::{Deed, How, Node, NodeId, ScopeKind};
-use crate::reach::{Sureness, Tracer};
+use crate::python::{Act, Deed, How, Node, NodeId, ScopeKind, Tree};
+use crate::reach::{Reach, Sureness, Tracer};
 use crate::stores::{self, CONTAINERS};
 use crate::text::Span;
 
@@ -79,7 +82,11 @@ pub(crate) fn removals(
         let Some(tree) = tracer.project.tree(file) else {
             continue;
         };
+        let put_back = put_under_keys(tree);
         for act in &tree.acts {
+            if matches!(act.deed, Deed::Call(call) if put_back.contains(&call)) {
+                continue;
+            }
             let from: Option<NodeId> = match act.deed {
                 Deed::Bind {
                     target,
@@ -112,7 +119,9 @@ pub(crate) fn removals(
                 },
                 _ => None,
             };
-            let reach = from.and_then(|from| tracer.reach(file, from, act.scope));
+            let reach = from
+                .and_then(|from| tracer.reach(file, from, act.scope))
+                .or_else(|| without_name(tracer, file, tree, act));
             if reach.is_some_and(|reach| reach.sureness < Sureness::NameOnly) {
                 found.push((file, act.span));
             }
@@ -123,6 +132,33 @@ pub(crate) fn removals(
     found.dedup();
     found.truncate(MOST);
     found
+}
+
+/// What is put under a key: a call among it puts back what it takes out, `recent[key] = recent.pop(key)`.
+fn put_under_keys(tree: &Tree) -> FxHashSet<NodeId> {
+    let assigned = tree.acts.iter().filter_map(Act::assigned);
+    let under_keys =
+        assigned.filter(|(target, _)| matches!(tree.node(*target), Node::Subscript { .. }));
+    under_keys.map(|(_, value)| value).collect()
+}
+
+/// What has a name fewer after `delattr(x, name)`, where the name is computed.
+fn without_name(tracer: &Tracer<'_, '_>, file: FileId, tree: &Tree, act: &Act) -> Option<Reach> {
+    let Deed::Call(call) = act.deed else {
+        return None;
+    };
+    let Node::Call { callee, arguments } = tree.node(call) else {
+        return None;
+    };
+    match (tree.node(callee), tree.arguments(arguments)) {
+        (Node::Name(function), [of, name])
+            if tree.name(function) == "delattr"
+                && !matches!(tree.node(name.value), Node::Text(_)) =>
+        {
+            tracer.named_attribute(file, of.value, ALL_NAMES, act.scope)
+        }
+        _ => None,
+    }
 }
 
 /// The lines of functions that put an empty container in the place of the one that the binding was first given: all that was in it

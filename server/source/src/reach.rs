@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::imports::{Meaning, Receiver};
+use crate::namespaces::{self, ALL_NAMES, Given};
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym};
 use crate::scopes::owner;
@@ -472,6 +473,14 @@ impl<'s, 'a> Tracer<'s, 'a> {
         {
             return Some(reach.copy());
         }
+        match namespaces::given(tree, callee, arguments) {
+            Some(Given::OfModule) => {
+                let scope = ScopeId::MODULE;
+                return self.root_variable(At { file, scope }, ALL_NAMES);
+            }
+            Some(Given::Of(of)) => return self.attribute(file, of, of, ALL_NAMES, scope),
+            None => {}
+        }
         if let (Node::Name(name), [of, named, ..]) = (tree.node(callee), arguments)
             && tree.name(name) == "getattr"
             && let Node::Text(attribute) = tree.node(named.value)
@@ -605,6 +614,10 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 } if own == name => self
                     .can_mean(file, of, scope, *function)
                     .then_some(Sureness::Resolved),
+                Place::Variable { at, name: own } if own == name && name == ALL_NAMES => {
+                    namespaces::is_module(self.project, (file, of, scope), at.file)
+                        .then_some(Sureness::Resolved)
+                }
                 Place::Keyed { classes, key } if key == name => {
                     keyed::sureness(self, (file, of, scope), classes, false)
                 }

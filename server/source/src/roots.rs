@@ -3,6 +3,7 @@
 use memchr::memmem::Finder;
 
 use crate::imports::Meaning;
+use crate::namespaces::{self, ALL_NAMES};
 use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, Node, NodeId, ScopeId, Tree};
 use crate::reach::{Place, Root, Sureness, Tracer};
@@ -47,7 +48,11 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
                 },
                 name: name.clone(),
             }];
-            let mut files = importers(project, file, name);
+            let mut files = if name == ALL_NAMES {
+                namespaces::users(project, &[file])
+            } else {
+                importers(project, file, name)
+            };
             if let Some(Meaning::Variable(at, sym)) = project.member(module, name, 8)
                 && let Some(tree) = project.tree(at.file)
                 && at.file != file
@@ -68,7 +73,11 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
         } => {
             let classes = classes(project, names);
             let mut files: Vec<FileId> = classes.iter().map(|class| class.file).collect();
-            files.extend(attribute_users(project, &files, name));
+            files.extend(if name == ALL_NAMES {
+                namespaces::users(project, &files)
+            } else {
+                attribute_users(project, &files, name)
+            });
             let mut places = vec![Place::Attribute {
                 classes: classes.clone(),
                 name: name.clone(),
@@ -124,7 +133,11 @@ fn places(project: &Project<'_>, binding: &Binding) -> Option<(Vec<Place>, Vec<F
                 function: at,
                 name: name.clone(),
             }];
-            let mut files = project.mentioning(&format!(".{name}"));
+            let mut files = if name == ALL_NAMES {
+                namespaces::users(project, &[at.file])
+            } else {
+                project.mentioning(&format!(".{name}"))
+            };
             files.retain(|&file| file == at.file || near(project, at.file, file));
             files.extend(callers_of(project, at));
             if let Some(wrapper) = wrapper {

@@ -134,7 +134,7 @@ impl<'a> Sources<'a> {
                 Binding::UnnamedContextVariables { .. } => {
                     inserts::inserts(&mut tracer, &files, &Verbs::Setting)
                 }
-                _ => stores::find(&mut tracer, &files, question.growth),
+                _ => stores::find(&mut tracer, &files, question),
             };
             if found.is_empty() {
                 continue;

@@ -5,7 +5,7 @@ use crate::project::FileId;
 use crate::python::{Act, Deed, How, Node, NodeId, Run, ScopeId, ScopeKind, Tree};
 use crate::reach::{Reach, Sureness, Tracer};
 use crate::text::Span;
-use crate::{Growth, Role};
+use crate::{Growth, Question, Role};
 
 /// The classes of containers, by name: builtin ones and those of `collections`.
 pub(crate) const CONTAINERS: &[&str] = &[
@@ -227,6 +227,40 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
     found
 }
 
+/// All places in `files` that read an item of what the roots hold: where it makes the ones that are not there.
+fn reads(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
+    let mut found = Vec::new();
+    for &file in files {
+        let Some(tree) = tracer.project.tree(file) else {
+            continue;
+        };
+        for act in &tree.acts {
+            let Deed::Item(item) = act.deed else { continue };
+            let Node::Subscript { of, key } = tree.node(item) else {
+                continue;
+            };
+            if let Some(Reach {
+                depth, sureness, ..
+            }) = tracer.reach(file, of, act.scope)
+            {
+                found.push(Found {
+                    file,
+                    scope: act.scope,
+                    span: act.span,
+                    role: Role::Store,
+                    kind: Kind::SetItem,
+                    sureness,
+                    depth,
+                    run: act.run,
+                    values: vec![key],
+                    decorated: None,
+                });
+            }
+        }
+    }
+    found
+}
+
 /// Whether an assignment can give its target a container that has grown: an empty one has not, nor has one that is made once, or once
 /// for each instance.
 fn gives_what_grows(tracer: &Tracer<'_, '_>, store: &Found) -> bool {
@@ -256,10 +290,17 @@ fn is_as_made(tree: &Tree, value: NodeId) -> bool {
 const INITIALIZERS: &[&str] = &["__init__", "__new__", "__post_init__"];
 
 /// What a question's growth asks for, besides the inserts.
-pub(crate) fn find(tracer: &mut Tracer<'_, '_>, files: &[FileId], growth: Growth) -> Vec<Found> {
-    match growth {
+pub(crate) fn find(
+    tracer: &mut Tracer<'_, '_>,
+    files: &[FileId],
+    question: &Question<'_>,
+) -> Vec<Found> {
+    match question.growth {
         Growth::Items { .. } => {
-            let found = inserts(tracer, files, &Verbs::Container);
+            let mut found = inserts(tracer, files, &Verbs::Container);
+            if found.is_empty() && question.makes_what_is_read {
+                found = reads(tracer, files);
+            }
             if found.is_empty() {
                 let mut found = assignments(tracer, files);
                 found.retain(|store| gives_what_grows(tracer, store));

@@ -85,6 +85,7 @@ impl Context<'_> {
             holder,
             how: How::Cycle,
             key: None,
+            makes_what_is_read: false,
             held_type: self.heap.type_name(of_type.type_index),
             held_count: of_type.count,
             held_names: self.held_names(sample),

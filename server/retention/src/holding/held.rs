@@ -49,10 +49,17 @@ impl Context<'_> {
         found
     }
 
-    /// Last names of the program's classes and functions at and below an object, nearest first.
+    /// Last names of the classes and functions at and below an object, nearest first.
     pub(super) fn held_names(&self, object: ObjectId) -> Vec<String> {
         let names = self.heap.names();
         let mut held: Vec<String> = Vec::new();
+        let is_built_in = |object: ObjectId| {
+            let is_named =
+                names.functions.contains_key(&object) || names.type_objects.contains_key(&object);
+            let type_index = self.heap.type_index(object) as usize;
+            let row = names.types.get(type_index);
+            !is_named && row.is_some_and(|row| self.heap.text(row.module) == "builtins")
+        };
         for object in self.below(object, 64, false) {
             let qualname = if let Some(function) = names.functions.get(&object) {
                 self.heap.text(function.qualname)
@@ -63,7 +70,9 @@ impl Context<'_> {
                     .text(names.types[self.heap.type_index(object) as usize].qualname)
             };
             let last = qualname.rsplit('.').next().unwrap_or_default();
-            if !last.is_empty() && !held.iter().any(|known| known == last) {
+            // A number or a tuple on the way there has no name by which its line is known.
+            let says_nothing = !held.is_empty() && is_built_in(object) && last != "function";
+            if !last.is_empty() && !says_nothing && !held.iter().any(|known| known == last) {
                 held.push(last.to_owned());
             }
         }

@@ -4,6 +4,7 @@ mod garbage_cycles;
 mod held;
 mod holder;
 mod keys_and_values;
+mod names;
 mod recursion;
 mod together;
 mod worth;
@@ -14,10 +15,11 @@ use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind};
 use rustc_hash::FxHashSet;
 
 use crate::binding::{
-    Link, binding_at, context_variable_of, links, module_file, named_code, table_of_modules,
+    Link, binding_at, context_variable_of, links, module_file, named_code, names_of_namespace,
+    table_of_modules,
 };
 use crate::growth::{Counts, Growth, Rise, flattens};
-use crate::known::{EMPTY_SHELLS, WEAKLY_KEYED};
+use crate::known::{ALL_NAMES, EMPTY_SHELLS, MAKES_WHAT_IS_READ, WEAKLY_KEYED};
 use crate::written::Writer;
 use crate::{
     Analysis, BindingKind, NamedBinding, NamedFunction, Pattern, PatternCounts, PatternId, Step,
@@ -84,6 +86,8 @@ pub struct Holding {
     pub how: How,
     /// The text key under which the innermost binding's object, a dictionary of containers, has the one that holds.
     pub key: Option<String>,
+    /// A container between the innermost binding and what is held makes the entries that are read and not there: `defaultdict`.
+    pub makes_what_is_read: bool,
     /// Most retaining type, its objects, and what all of them retain.
     pub held_type: String,
     /// Objects of that type.
@@ -152,7 +156,7 @@ pub fn holdings(
     };
     let mut risen = growth.topmost();
     context.one_of_each_container(&mut risen);
-    context.take_modules_together(&mut risen);
+    context.take_names_together(&mut risen);
     let holdings = risen
         .into_iter()
         .filter_map(|(pattern, rise)| context.holding(pattern, Some(rise)))
@@ -238,17 +242,6 @@ impl Context<'_> {
         largest
     }
 
-    /// Each module has a name, and so an access path, of its own: that there are more and more shows in their table.
-    fn take_modules_together(&self, risen: &mut [(PatternId, Rise)]) {
-        let patterns = &self.analysis.patterns;
-        for (id, rise) in risen {
-            let pattern = patterns.get(*id);
-            if pattern.step == Step::Key && self.is_table_of_modules(pattern.parent) {
-                (*id, *rise) = (pattern.parent, Rise::Entries);
-            }
-        }
-    }
-
     fn is_table_of_modules(&self, id: PatternId) -> bool {
         let sample = self.analysis.patterns.get(id).sample;
         self.analysis
@@ -281,7 +274,18 @@ impl Context<'_> {
         let how = self.how(between, bindings.first(), pattern, rise);
         let key = self.key(between, how);
         let holder = self.holder(&bindings);
-        let mut series = self.growth.series(pattern);
+        let new_names = (rise == Some(Rise::Names))
+            .then(|| self.new_names(id))
+            .flatten();
+        let sample = new_names
+            .as_ref()
+            .map_or(pattern.sample, |names| names.sample);
+        let mut series = match &new_names {
+            Some(names) => names.series.clone(),
+            None => self.growth.series(pattern),
+        };
+        let counts_entries =
+            matches!(rise, Some(Rise::Entries | Rise::Names)) && new_names.is_none();
         for &more in &repeated {
             for (counts, more) in series
                 .iter_mut()
@@ -292,7 +296,7 @@ impl Context<'_> {
             }
         }
         let number = |counts: &Counts| {
-            if rise == Some(Rise::Entries) {
+            if counts_entries {
                 counts.entries
             } else {
                 counts.count
@@ -301,15 +305,12 @@ impl Context<'_> {
         let counts: Vec<u64> = series.iter().map(number).collect();
         let retained_bytes: Vec<u64> = series.iter().map(|counts| counts.retained_bytes).collect();
         let types = patterns.types(what);
-        let (held_type, held_count) = match (rise, types.first()) {
-            (Some(Rise::Entries), _) => {
-                self.most_common_item(pattern.sample).unwrap_or_else(|| {
-                    (
-                        "object".to_owned(),
-                        counts.last().copied().unwrap_or_default(),
-                    )
-                })
-            }
+        let last_count = counts.last().copied().unwrap_or_default();
+        let (held_type, held_count) = match (&new_names, types.first()) {
+            (Some(names), _) => (self.heap.type_name(names.type_index), last_count),
+            _ if counts_entries => self
+                .most_common_item(pattern.sample)
+                .unwrap_or_else(|| ("object".to_owned(), last_count)),
             (_, Some(&(type_index, count, _))) => {
                 let repeated_ones = repeated.iter().map(|&more| patterns.get(more).count);
                 let count = count + repeated_ones.sum::<u64>();
@@ -321,8 +322,14 @@ impl Context<'_> {
             Some(table) if places.is_empty() => table.path.clone(),
             _ => self.writer.path(&chain, 0, id),
         };
-        if rise == Some(Rise::Entries) {
-            access_path.push_str("[*]");
+        match rise {
+            Some(Rise::Entries) => access_path.push_str("[*]"),
+            Some(Rise::Names) => {
+                access_path.push('.');
+                access_path.push_str(ALL_NAMES);
+                access_path.push_str("[*]");
+            }
+            _ => {}
         }
         let territory = bindings
             .get(holder)
@@ -336,7 +343,7 @@ impl Context<'_> {
             || bindings
                 .first()
                 .is_some_and(|binding| self.territory(binding) == Territory::StandardLibrary);
-        let holds_foreign = self.holds_foreign(pattern.sample);
+        let holds_foreign = self.holds_foreign(sample);
         let growing = if rise == Some(Rise::Bytes) {
             &retained_bytes
         } else {
@@ -348,14 +355,20 @@ impl Context<'_> {
             holder,
             how,
             key,
+            makes_what_is_read: self.makes_what_is_read(between, bindings.first()),
             held_type: held_type.clone(),
             held_count,
-            held_names: self.held_names(pattern.sample),
+            held_names: self.held_names(sample),
             rises: rise.is_some(),
             flattens: flattens(growing),
             counts,
             retained_bytes,
-            chain: self.writer.hops(&chain),
+            chain: match new_names {
+                Some(names) => self
+                    .writer
+                    .hops(&links(&self.analysis.chains, names.sample)),
+                None => self.writer.hops(&chain),
+            },
             territory,
             is_empty_shells: innermost_is_standard
                 && !holds_foreign
@@ -367,7 +380,7 @@ impl Context<'_> {
             } else {
                 Vec::new()
             },
-            grows_by_entries: rise == Some(Rise::Entries),
+            grows_by_entries: counts_entries,
             keys_hold_instances: self.keys_hold_instances(&chain),
             keys_are_weak: bindings
                 .first()
@@ -386,6 +399,13 @@ impl Context<'_> {
     ) -> (Vec<NamedBinding>, Vec<usize>) {
         let mut bindings: Vec<NamedBinding> = Vec::new();
         let mut places = Vec::new();
+        if rise == Some(Rise::Names)
+            && let Some(mut names) = names_of_namespace(self.heap, chain)
+        {
+            names.path = format!("{}.{ALL_NAMES}", self.writer.path(chain, 0, id));
+            places.push(0);
+            bindings.push(names);
+        }
         for at in 0..chain.len() {
             if let Some(mut binding) = binding_at(self.heap, chain, at) {
                 binding.path = self.writer.path(chain, at, id);
@@ -443,7 +463,7 @@ impl Context<'_> {
         } else {
             let items = between.iter().filter(|link| link.kind.is_item()).count() as u32;
             let is_container = match rise {
-                Some(Rise::Entries) => true,
+                Some(Rise::Entries | Rise::Names) => true,
                 // What cannot be changed grows by being bound anew.
                 Some(Rise::Bytes) => !is_immutable(&self.heap.type_name(pattern.first_type)),
                 _ => false,
@@ -464,12 +484,21 @@ impl Context<'_> {
             .then(|| self.heap.text(outermost.name).to_owned())
     }
 
+    /// Whether one of the containers makes the entries that are read and not there.
+    fn makes_what_is_read(&self, between: &[Link], innermost: Option<&NamedBinding>) -> bool {
+        let does = |type_name: &str| type_name == MAKES_WHAT_IS_READ;
+        innermost.is_some_and(|innermost| does(&innermost.type_name))
+            || between
+                .iter()
+                .any(|link| does(&self.heap.type_name(self.heap.type_index(link.referrer))))
+    }
+
     /// Where the containers of what has risen were seen to grow.
     fn grown_at(&self, id: PatternId, rise: Option<Rise>) -> Vec<GrownAt> {
         let patterns = &self.analysis.patterns;
         let pattern = patterns.get(id);
         let container = match (rise, pattern.step) {
-            (Some(Rise::Entries | Rise::Bytes), _) => id,
+            (Some(Rise::Entries | Rise::Names | Rise::Bytes), _) => id,
             (_, Step::Item | Step::ItemOfNative(_) | Step::Key) => pattern.parent,
             _ => return Vec::new(),
         };

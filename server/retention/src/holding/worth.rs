@@ -2,8 +2,8 @@
 
 use super::{DUMPS_THAT_PROVE, Holding, How};
 use crate::known::{
-    CONTEXTS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING, RUNNING_THREADS,
-    TABLE_OF_MODULES, TOOLS, WRITERS,
+    ALL_NAMES, CONTEXTS, FINALIZERS, KEPT_BY_DESIGN, KEPT_FOR_THE_ASKING, MODULE_BOOKKEEPING,
+    RUNNING_THREADS, TABLE_OF_MODULES, TOOLS, WRITERS,
 };
 use crate::{BindingKind, NamedBinding, Territory};
 
@@ -127,6 +127,13 @@ impl Holding {
         }
         if (holder.module.as_str(), holder.name.as_str()) == TABLE_OF_MODULES {
             // Of what is imported late there is an end.
+            return Worth::TellingIfAlone;
+        }
+        if holder.kind == BindingKind::ModuleGlobal
+            && holder.name == ALL_NAMES
+            && self.territory != Territory::User
+        {
+            // A library that gets its names when they are asked for, to an end.
             return Worth::TellingIfAlone;
         }
         if self.territory != Territory::StandardLibrary || self.holds_foreign || kept_for_the_asking

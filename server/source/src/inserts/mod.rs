@@ -7,6 +7,7 @@ use rustc_hash::FxHashSet;
 
 use self::handed::{Handed, users_of};
 use crate::Role;
+use crate::namespaces::{self, ALL_NAMES};
 use crate::project::FileId;
 use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
 use crate::reach::{Reach, Sureness, Tracer};
@@ -222,7 +223,7 @@ fn scan(
             }
             Deed::Decorate { decorator, .. } => found.extend(scan.decorate(act, decorator)),
             Deed::Return(value) => handed.extend(scan.returned(act, value)),
-            Deed::Raise(_) => {}
+            Deed::Raise(_) | Deed::Item(_) => {}
         }
     }
 }
@@ -355,6 +356,15 @@ impl Scan<'_, '_, '_> {
             && let Some(reach) = self.reach(callee, act)
         {
             return Some(self.found(act, reach, Kind::Insert, Role::Caller, values()));
+        }
+        // `setattr(x, name, value)`.
+        if matches!(self.verbs, Verbs::Container)
+            && let Some((of, value)) = namespaces::set(tree, callee, arguments)
+            && let Some(reach) = self
+                .tracer
+                .named_attribute(self.file, of, ALL_NAMES, act.scope)
+        {
+            return Some(self.found(act, reach, Kind::SetItem, Role::Store, vec![value]));
         }
         // `dict.__setitem__(self, key, value)`.
         if let (Node::Attribute { of, name }, [first, stored @ ..]) = (tree.node(callee), arguments)

@@ -105,10 +105,12 @@ impl Lowering<'_> {
             }
             Expr::Subscript(subscript) => {
                 let of = self.expr(&subscript.value, scope);
-                Node::Subscript {
-                    of,
-                    key: self.expr(&subscript.slice, scope),
+                let key = self.expr(&subscript.slice, scope);
+                if subscript.ctx.is_load() {
+                    let node = self.next_node();
+                    self.act(scope, span(subscript.range), Deed::Item(node));
                 }
+                Node::Subscript { of, key }
             }
             Expr::Call(call) => self.call(call, scope),
             Expr::BoolOp(choice) => Node::Choice(self.exprs(&choice.values, scope)),
@@ -198,6 +200,11 @@ impl Lowering<'_> {
         self.node(node)
     }
 
+    /// The node that is made next.
+    fn next_node(&self) -> NodeId {
+        NodeId(id(self.tree.nodes.len()))
+    }
+
     fn call(&mut self, call: &ast::ExprCall, scope: ScopeId) -> Node {
         let callee = self.expr(&call.func, scope);
         let mut lowered = Vec::new();
@@ -222,8 +229,7 @@ impl Lowering<'_> {
             len: id(lowered.len()),
         };
         self.tree.arguments.append(&mut lowered);
-        // The node that is made of this comes next.
-        let node = NodeId(id(self.tree.nodes.len()));
+        let node = self.next_node();
         self.act(scope, span(call.range()), Deed::Call(node));
         Node::Call { callee, arguments }
     }

@@ -169,6 +169,8 @@ pub(crate) enum Deed {
     Raise(NodeId),
     /// `return value`.
     Return(NodeId),
+    /// `x[key]`, read.
+    Item(NodeId),
 }
 
 /// How a target gets its value.

@@ -207,6 +207,7 @@ fn nothing_known_is_no_answer() {
         held: &[],
         container: &[],
         key: None,
+        makes_what_is_read: false,
     };
     let answer = sources.answer(&question);
     assert_eq!(answer.definitions, [None, None]);

@@ -171,6 +171,7 @@ pub(crate) fn check(ask: &Ask, fixture: &str) {
         held: &ask.held,
         container: &[],
         key: None,
+        makes_what_is_read: false,
     };
     let answer = sources.answer(&question);
     assert_eq!(sources.problems(), [], "the fixture is sound");

@@ -51,6 +51,7 @@ fn ask_everything(bytes: &[u8]) -> (usize, Vec<String>) {
                 held: &["A".to_owned()],
                 container: &[],
                 key: None,
+                makes_what_is_read: false,
             };
             stores += sources.answer(&question).stores.len();
         }
@@ -76,6 +77,7 @@ fn ask_one(bytes: &[u8]) -> Vec<String> {
         held: &[],
         container: &[],
         key: None,
+        makes_what_is_read: false,
     });
     sources
         .problems()
@@ -115,6 +117,7 @@ fn a_module_of_a_package_that_runs_as_main() {
         held: &[],
         container: &[],
         key: None,
+        makes_what_is_read: false,
     });
     assert_eq!(answer.stores[0].site.path, "pkg/app.py");
 }
@@ -166,6 +169,7 @@ fn missing_files_are_told() {
         held: &[],
         container: &[],
         key: None,
+        makes_what_is_read: false,
     });
     assert_eq!(sources.problems().len(), 1);
 }
@@ -250,6 +254,7 @@ fn files_that_do_not_mention_the_name_are_not_parsed() {
         held: &[],
         container: &[],
         key: None,
+        makes_what_is_read: false,
     });
     let problems: Vec<String> = sources.problems().into_iter().map(|one| one.path).collect();
     assert_eq!(problems, ["n.py"]);

@@ -1,0 +1,103 @@
+//! Namespaces that get more and more names: each name is an access path of its own, and none of them grows.
+
+use heldby_heap::{ObjectId, ReferenceKind};
+use rustc_hash::FxHashMap;
+
+use super::Context;
+use crate::growth::{Counts, Rise};
+use crate::known::SHELL_OF_NOTEBOOKS;
+use crate::{PatternId, Step};
+
+/// What the names of a namespace hold that were not there in the first dump.
+pub(super) struct NewNames {
+    /// Of the objects' types the one that retains most.
+    pub(super) type_index: u32,
+    /// All objects of that type in the namespace, in each dump, oldest first.
+    pub(super) series: Vec<Counts>,
+    /// The one that retains most.
+    pub(super) sample: ObjectId,
+}
+
+impl Context<'_> {
+    /// That there are more and more names shows in the texts which are the keys of the namespace, or in its number of entries. That there are
+    /// more modules shows in their table.
+    pub(super) fn take_names_together(&self, risen: &mut Vec<(PatternId, Rise)>) {
+        let patterns = &self.analysis.patterns;
+        for (id, rise) in risen.iter_mut() {
+            let pattern = patterns.get(*id);
+            let (table, rises) = match (pattern.step, *rise) {
+                (Step::Key, _) => (pattern.parent, Rise::Entries),
+                (_, Rise::Entries) => (*id, Rise::Entries),
+                _ => continue,
+            };
+            if self.is_table_of_modules(table) {
+                (*id, *rise) = (table, rises);
+            } else if self.is_namespace(table) {
+                (*id, *rise) = (table, Rise::Names);
+            }
+        }
+        risen.retain(|(id, rise)| *rise != Rise::Names || !self.is_written_into_by_hand(*id));
+    }
+
+    fn is_namespace(&self, id: PatternId) -> bool {
+        let sample = self.analysis.patterns.get(id).sample;
+        let referrer = self.analysis.chains.referrer(sample);
+        referrer.is_some_and(|(_, label)| {
+            matches!(
+                label.kind(),
+                ReferenceKind::Namespace | ReferenceKind::ThreadLocal
+            )
+        })
+    }
+
+    /// The names of a notebook, in which each cell leaves some.
+    fn is_written_into_by_hand(&self, id: PatternId) -> bool {
+        let names = self.heap.names();
+        let sample = self.analysis.patterns.get(id).sample;
+        let module = names.module_of.get(&sample);
+        let is_main = module
+            .is_some_and(|row| self.heap.text(names.modules[*row as usize].name) == "__main__");
+        is_main && self.heap.module_named(SHELL_OF_NOTEBOOKS).is_some()
+    }
+
+    /// None where the objects hang elsewhere.
+    pub(super) fn new_names(&self, id: PatternId) -> Option<NewNames> {
+        let patterns = &self.analysis.patterns;
+        let names = || {
+            patterns
+                .following(id)
+                .filter(|(_, below)| matches!(below.step, Step::Name(_)))
+        };
+        let is_new = |series: &[Counts]| series.first().is_some_and(|first| first.count == 0);
+        // Bytes, and objects, of each type.
+        let mut of_types: FxHashMap<u32, (u64, u64)> = FxHashMap::default();
+        for (_, name) in names() {
+            if is_new(&self.growth.series(name)) {
+                let (bytes, count) = of_types.entry(name.first_type).or_default();
+                *bytes += name.retained_bytes;
+                *count += name.count;
+            }
+        }
+        let most = of_types.into_iter();
+        let (type_index, _) = most.max_by_key(|&(of, weight)| (weight, std::cmp::Reverse(of)))?;
+        let mut all: Vec<Counts> = Vec::new();
+        let mut sample = None;
+        for (_, name) in names().filter(|(_, name)| name.first_type == type_index) {
+            let series = self.growth.series(name);
+            if is_new(&series) {
+                let of_more = (name.retained_bytes, name.sample);
+                sample = sample.max(Some(of_more));
+            }
+            all.resize(series.len(), Counts::default());
+            for (sum, counts) in all.iter_mut().zip(series) {
+                sum.count += counts.count;
+                sum.retained_bytes += counts.retained_bytes;
+            }
+        }
+        Some(NewNames {
+            type_index,
+            series: all,
+            sample: sample?.1,
+        })
+    }
+}
