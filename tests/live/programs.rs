@@ -107,6 +107,7 @@ programs! {
     imported_global
     init_subclass_registry
     instance_attribute
+    kept_method
     keys_that_never_repeat
     keys_that_weigh_more
     library_through_library
@@ -149,6 +150,7 @@ programs! {
     singledispatch
     slot
     star_import
+    state_that_is_replaced
     stored_exceptions
     subprocesses_not_waited_for
     suspended_generators

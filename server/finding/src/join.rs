@@ -208,6 +208,7 @@ impl Join<'_> {
             container: &container,
             key: holding.key.as_deref(),
             makes_what_is_read: holding.makes_what_is_read,
+            is_remade: innermost.is_some_and(NamedBinding::is_remade),
         };
         let answer = self.sources.answer(&question);
 

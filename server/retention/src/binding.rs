@@ -115,6 +115,18 @@ pub struct NamedBinding {
     pub free_variable: Option<String>,
 }
 
+impl NamedBinding {
+    /// Whether the object cannot be changed: when there is more of it, it is another one.
+    pub fn is_remade(&self) -> bool {
+        is_immutable(&self.type_name)
+    }
+}
+
+/// Whether objects of this type keep their size for life.
+pub(crate) fn is_immutable(type_name: &str) -> bool {
+    matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
+}
+
 /// A link of a chain: `object` is referenced by `referrer` under `label`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link {

@@ -27,6 +27,7 @@
 //!     container: &[],
 //!     key: None,
 //!     makes_what_is_read: false,
+//!     is_remade: false,
 //! });
 //! assert_eq!(answer.definitions[0].as_ref().map(|site| site.line), Some(1));
 //! assert_eq!(answer.stores[0].site.line, 4);
@@ -213,6 +214,8 @@ pub struct Question<'a> {
     pub key: Option<&'a str>,
     /// Who reads an entry that is not there has it made: the innermost binding's object, or a container in it, is a `defaultdict`.
     pub makes_what_is_read: bool,
+    /// The innermost binding's object cannot be changed: what grows is another one each time.
+    pub is_remade: bool,
 }
 
 /// How things came to hang on the innermost binding.

@@ -184,8 +184,25 @@ impl<'a> Sources<'a> {
                 .collect();
             return;
         }
+        if question.is_remade {
+            self.find_what_remakes(question, answer);
+        }
         if question.bindings.is_empty() {
             answer.stores = self.listed(keepers::calls(&self.project, question.held));
+        }
+    }
+
+    /// What cannot be changed grows as another one takes its place: with what has it, `self.state = replace(self.state, history=…)`.
+    fn find_what_remakes(&self, question: &Question<'_>, answer: &mut Answer) {
+        for binding in question.bindings {
+            let (roots, mut files) = roots::of(&self.project, binding);
+            let mut tracer = Tracer::new(&self.project, roots);
+            roots::add_aliases(&mut tracer, &mut files);
+            let found = stores::remakings(&tracer, &files);
+            if !found.is_empty() {
+                answer.stores = self.listed(ranking::stores(&self.project, question, found));
+                return;
+            }
         }
     }
 

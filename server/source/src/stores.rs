@@ -261,6 +261,13 @@ fn reads(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
     found
 }
 
+/// All places in `files` that put another object in the place of the binding's, which can have grown.
+pub(crate) fn remakings(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
+    let mut found = assignments(tracer, files);
+    found.retain(|store| gives_what_grows(tracer, store));
+    found
+}
+
 /// Whether an assignment can give its target a container that has grown: an empty one has not, nor has one that is made once, or once
 /// for each instance.
 fn gives_what_grows(tracer: &Tracer<'_, '_>, store: &Found) -> bool {
@@ -302,9 +309,7 @@ pub(crate) fn find(
                 found = reads(tracer, files);
             }
             if found.is_empty() {
-                let mut found = assignments(tracer, files);
-                found.retain(|store| gives_what_grows(tracer, store));
-                found
+                remakings(tracer, files)
             } else {
                 found
             }

@@ -3,8 +3,8 @@
 use heldby_heap::{ObjectId, ReferenceKind};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Context, is_immutable, is_plain};
-use crate::binding::Link;
+use super::{Context, is_plain};
+use crate::binding::{Link, is_immutable};
 use crate::growth::Rise;
 use crate::known::CARRIERS;
 use crate::{PatternId, Step};

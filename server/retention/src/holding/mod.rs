@@ -15,8 +15,8 @@ use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind};
 use rustc_hash::FxHashSet;
 
 use crate::binding::{
-    Link, binding_at, context_variable_of, links, module_file, named_code, names_of_namespace,
-    table_of_modules,
+    Link, binding_at, context_variable_of, is_immutable, links, module_file, named_code,
+    names_of_namespace, table_of_modules,
 };
 use crate::growth::{Counts, Growth, Rise, flattens};
 use crate::known::{ALL_NAMES, EMPTY_SHELLS, MAKES_WHAT_IS_READ, WEAKLY_KEYED};
@@ -204,11 +204,6 @@ fn is_plain(type_name: &str) -> bool {
         type_name,
         "int" | "float" | "bool" | "complex" | "str" | "bytes" | "NoneType"
     )
-}
-
-/// Whether objects of this type keep their size for life.
-fn is_immutable(type_name: &str) -> bool {
-    matches!(type_name, "str" | "bytes" | "int" | "tuple" | "frozenset")
 }
 
 struct Context<'a> {

@@ -1,7 +1,8 @@
 //! Stores into containers: calls, subscripts and augmented assignments whose receiver reaches the binding, here or one
-//! hand further (`handed`): a parameter, an attribute or a result that holds the same object.
+//! hand further (`handed`): a parameter, an attribute or a result that holds the same object. `kept_methods`: methods under another name.
 
 mod handed;
+mod kept_methods;
 
 use rustc_hash::FxHashSet;
 
@@ -9,9 +10,8 @@ use self::handed::{Handed, users_of};
 use crate::Role;
 use crate::namespaces::{self, ALL_NAMES};
 use crate::project::FileId;
-use crate::python::{Act, Argument, Binder, Deed, How, Node, NodeId, Tree};
+use crate::python::{Act, Argument, Deed, How, Node, NodeId, Tree};
 use crate::reach::{Reach, Sureness, Tracer};
-use crate::scopes::owner;
 use crate::stores::{CONTAINERS, Found, Kind, decorated};
 
 /// Which method names store.
@@ -388,6 +388,11 @@ impl Scan<'_, '_, '_> {
 
     /// Whether a call of `callee` stores: `x.append`, or a name for it.
     fn storing(&self, callee: NodeId, act: &Act) -> Option<(Reach, Kind, Role)> {
+        self.method(callee, act)
+            .or_else(|| self.kept_method(callee, act))
+    }
+
+    fn method(&self, callee: NodeId, act: &Act) -> Option<(Reach, Kind, Role)> {
         let tree = self.tree;
         match tree.node(callee) {
             Node::Attribute { of, name } => {
@@ -402,28 +407,6 @@ impl Scan<'_, '_, '_> {
                 // What is known by its name alone should at least be used as a container.
                 let container = role == Role::Store || matches!(self.verbs, Verbs::Methods(_));
                 (container || reach.sureness < Sureness::NameOnly).then_some((reach, kind, role))
-            }
-            Node::Name(name) => {
-                let (_, binders) = owner(tree, act.scope, name)?;
-                binders.iter().find_map(|binder| {
-                    let Binder::Act(index) = *binder else {
-                        return None;
-                    };
-                    let given = tree.act(index)?;
-                    let Deed::Bind {
-                        value: Some(value),
-                        how: How::Assign,
-                        ..
-                    } = given.deed
-                    else {
-                        return None;
-                    };
-                    let Node::Attribute { of, name } = tree.node(value) else {
-                        return None;
-                    };
-                    let (kind, role) = self.verbs.store(tree.name(name))?;
-                    Some((self.reach(of, given)?, kind, role))
-                })
             }
             _ => None,
         }

@@ -208,6 +208,7 @@ fn nothing_known_is_no_answer() {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     };
     let answer = sources.answer(&question);
     assert_eq!(answer.definitions, [None, None]);

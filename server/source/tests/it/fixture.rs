@@ -172,6 +172,7 @@ pub(crate) fn check(ask: &Ask, fixture: &str) {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     };
     let answer = sources.answer(&question);
     assert_eq!(sources.problems(), [], "the fixture is sound");

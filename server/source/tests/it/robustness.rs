@@ -52,6 +52,7 @@ fn ask_everything(bytes: &[u8]) -> (usize, Vec<String>) {
                 container: &[],
                 key: None,
                 makes_what_is_read: false,
+                is_remade: false,
             };
             stores += sources.answer(&question).stores.len();
         }
@@ -78,6 +79,7 @@ fn ask_one(bytes: &[u8]) -> Vec<String> {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     });
     sources
         .problems()
@@ -118,6 +120,7 @@ fn a_module_of_a_package_that_runs_as_main() {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     });
     assert_eq!(answer.stores[0].site.path, "pkg/app.py");
 }
@@ -170,6 +173,7 @@ fn missing_files_are_told() {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     });
     assert_eq!(sources.problems().len(), 1);
 }
@@ -255,6 +259,7 @@ fn files_that_do_not_mention_the_name_are_not_parsed() {
         container: &[],
         key: None,
         makes_what_is_read: false,
+        is_remade: false,
     });
     let problems: Vec<String> = sources.problems().into_iter().map(|one| one.path).collect();
     assert_eq!(problems, ["n.py"]);
