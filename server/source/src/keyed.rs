@@ -5,13 +5,11 @@
 use crate::inserts::{Verbs, inserts};
 use crate::project::{At, FileId, Project};
 use crate::python::{Node, NodeId, ScopeId, ScopeKind};
-use crate::reach::{Place, Root, Sureness, Tracer};
+use crate::reach::{GIVES_ITEM, Place, Root, Sureness, Tracer};
 use crate::stores::Found;
 use crate::text::Span;
 use crate::{Binding, roots};
 
-/// Methods by which a class gives its entries.
-const GIVES_ITEMS: &[&str] = &["__getitem__"];
 /// Shorter keys are names of too much else.
 const LEAST_KEY_LENGTH: usize = 3;
 
@@ -119,5 +117,5 @@ pub(crate) fn sureness(
 }
 
 fn gives_items(project: &Project<'_>, class: At) -> bool {
-    project.defines_one_of(class, GIVES_ITEMS)
+    project.defines_one_of(class, &[GIVES_ITEM])
 }

@@ -57,6 +57,13 @@ pub(crate) enum Place {
         name: String,
         on_class: bool,
     },
+    /// An attribute of the object that a global has, whatever its class.
+    OfGlobal {
+        /// The module of the global.
+        file: FileId,
+        global: String,
+        name: String,
+    },
     /// A global of a module that has no source: `sys.path`.
     OfModule { module: String, name: String },
     /// An attribute of a function.
@@ -77,6 +84,7 @@ impl Place {
         match self {
             Self::Variable { name, .. }
             | Self::Attribute { name, .. }
+            | Self::OfGlobal { name, .. }
             | Self::OfModule { name, .. }
             | Self::OfFunction { name, .. } => name,
             Self::Function(at) | Self::Result(at) => project
@@ -104,6 +112,9 @@ const ITEMS_FUNCTIONS: &[&str] = &[
     "next",
     "islice",
 ];
+
+/// The method by which a class says what `x[key]` gives.
+pub(crate) const GIVES_ITEM: &str = "__getitem__";
 
 /// Functions and classes that make a shallow copy of their first argument.
 const COPYING_FUNCTIONS: &[&str] = &["copy", "dict", "list", "OrderedDict", "deque"];
@@ -190,7 +201,10 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 .or_else(|| self.field_of_tuple(file, of, tree.name(name), scope)),
             Node::Subscript { of, key } => match self.named_item(file, of, key, scope) {
                 Some(reach) => Some(reach),
-                None => self.reach_or_copy(file, of, scope).map(Reach::item),
+                None => self
+                    .reach_or_copy(file, of, scope)
+                    .map(Reach::item)
+                    .or_else(|| self.got_by_key(file, of, scope)),
             },
             Node::Call { callee, arguments } => self
                 .call(file, callee, arguments, scope)
@@ -528,6 +542,21 @@ impl<'s, 'a> Tracer<'s, 'a> {
         })
     }
 
+    /// What `of[key]` gives, where a class says so: `def __getitem__(self, key): return self.items[key]`.
+    fn got_by_key(&self, file: FileId, of: NodeId, scope: ScopeId) -> Option<Reach> {
+        self.roots.iter().find_map(|root| {
+            let Place::Result(function) = root.place else {
+                return None;
+            };
+            let sureness = self.method_sureness(file, of, GIVES_ITEM, scope, function)?;
+            (sureness < Sureness::NameOnly).then_some(Reach {
+                depth: root.depth,
+                sureness,
+                copied: root.copied,
+            })
+        })
+    }
+
     /// `globals()["NAME"]`, `self.__dict__["attr"]`, `vars(x)["attr"]`.
     fn named_item(&self, file: FileId, of: NodeId, key: NodeId, scope: ScopeId) -> Option<Reach> {
         let tree = self.project.tree(file)?;
@@ -601,6 +630,13 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 {
                     self.receiver_sureness(file, of, scope, classes, *on_class)
                 }
+                Place::OfGlobal {
+                    file: home,
+                    global,
+                    name: own,
+                } if own == name => self
+                    .is_global(file, of, scope, (*home, global))
+                    .then_some(Sureness::Resolved),
                 Place::OfModule { module, name: own } if own == name => {
                     let meaning = self.project.meaning(file, of, scope);
                     let is_it = meaning.is_some_and(
@@ -637,6 +673,26 @@ impl<'s, 'a> Tracer<'s, 'a> {
             }
         }
         best
+    }
+
+    /// Whether an expression is the global of a module.
+    fn is_global(
+        &self,
+        file: FileId,
+        node: NodeId,
+        scope: ScopeId,
+        (home, global): (FileId, &str),
+    ) -> bool {
+        let Some(Meaning::Variable(at, name)) = self.project.meaning(file, node, scope) else {
+            return false;
+        };
+        at == At {
+            file: home,
+            scope: ScopeId::MODULE,
+        } && self
+            .project
+            .tree(home)
+            .is_some_and(|tree| tree.name(name) == global)
     }
 
     /// A field of a named tuple is an item of it.

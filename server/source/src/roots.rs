@@ -252,6 +252,47 @@ pub(crate) fn callers_of(project: &Project<'_>, function: At) -> Vec<FileId> {
     }
 }
 
+/// The user's files that may import something of a file, whatever it is called.
+pub(crate) fn module_users(project: &Project<'_>, home: FileId) -> Vec<FileId> {
+    let module = project.module_name(home).rsplit('.').next();
+    let mut files = project.mentioning(module.unwrap_or_default());
+    files.retain(|&file| project.is_user(file));
+    files
+}
+
+/// Adds the attribute as one of the object that a global has, where that is what holds the object.
+pub(crate) fn add_owner(
+    project: &Project<'_>,
+    attribute: &Binding,
+    owner: Option<&Binding>,
+    (roots, files): (&mut Vec<Root>, &mut Vec<FileId>),
+) {
+    if let (
+        Binding::Attribute { name, .. },
+        Some(Binding::ModuleGlobal {
+            module,
+            name: global,
+        }),
+    ) = (attribute, owner)
+        && let Some(file) = project.module(module)
+    {
+        let place = Place::OfGlobal {
+            file,
+            global: global.clone(),
+            name: name.clone(),
+        };
+        roots.push(Root {
+            place,
+            depth: 0,
+            copied: false,
+        });
+        // Whoever else uses it uses the attribute.
+        files.push(file);
+        files.sort_unstable();
+        files.dedup();
+    }
+}
+
 /// Whether `file` is the user's, or of the same top package as `home`, or names that package.
 pub(crate) fn near(project: &Project<'_>, home: FileId, file: FileId) -> bool {
     let package = top(project, home);

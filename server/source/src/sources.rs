@@ -101,6 +101,8 @@ impl<'a> Sources<'a> {
             .min(question.bindings.len().saturating_sub(1));
         for (index, binding) in question.bindings.iter().enumerate().take(last + 1) {
             let (mut roots, mut files) = roots::of(&self.project, binding);
+            let owner = question.bindings.get(index + 1);
+            roots::add_owner(&self.project, binding, owner, (&mut roots, &mut files));
             let takes_items = matches!(question.growth, Growth::Items { .. });
             // The items are the innermost object's own.
             let own_classes = if takes_items && index == 0 {

@@ -7,7 +7,7 @@ use crate::imports::{Meaning, Receiver};
 use crate::limits::REMOVING_FUNCTIONS;
 use crate::project::{At, FileId, Project};
 use crate::python::{Act, Argument, Deed, How, Node, NodeId};
-use crate::reach::{Place, Reach, Root, Sureness};
+use crate::reach::{GIVES_ITEM, Place, Reach, Root, Sureness};
 use crate::stores::{Found, Kind};
 use crate::{Role, roots};
 
@@ -35,12 +35,16 @@ pub(super) fn users_of(project: &Project<'_>, place: &Place) -> Vec<FileId> {
         Place::Variable { at, .. }
         | Place::Function(at)
         | Place::OfFunction { function: at, .. } => vec![at.file],
-        Place::OfModule { .. } => Vec::new(),
+        Place::OfModule { .. } | Place::OfGlobal { .. } => Vec::new(),
         Place::Instance { classes } | Place::Keyed { classes, .. } => {
             classes.iter().map(|class| class.file).collect()
         }
         Place::Result(at) => {
-            let mut files = roots::callers_of(project, *at);
+            let mut files = if place.name(project) == GIVES_ITEM {
+                roots::module_users(project, at.file)
+            } else {
+                roots::callers_of(project, *at)
+            };
             files.push(at.file);
             files
         }
