@@ -112,6 +112,7 @@ programs! {
     keys_that_weigh_more
     library_through_library
     lines_of_made_code
+    item_of_an_object
     linked_list
     list_that_grows_at_its_end
     logging_handlers
@@ -131,6 +132,7 @@ programs! {
     names_set_on_an_instance
     nested_containers
     object_among_modules
+    one_key_of_several
     parameter
     private_attribute_of_a_class
     private_attribute_of_a_model
@@ -159,6 +161,7 @@ programs! {
     tasks_never_done
     text_that_grows
     thread_local
+    thread_local_by_accessor
     thread_local_subclass
     threads_that_never_end
     timers_far_ahead

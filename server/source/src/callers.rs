@@ -459,6 +459,7 @@ fn constructions(project: &Project<'_>, class: At) -> Vec<Found> {
                 run: act.run,
                 values,
                 decorated: None,
+                under_other_key: false,
             });
         }
     }

@@ -67,6 +67,7 @@ fn found(file: FileId, act: &Act, values: Vec<NodeId>) -> Found {
         run: act.run,
         values,
         decorated: decorated(act),
+        under_other_key: false,
     }
 }
 

@@ -122,7 +122,9 @@ pub(crate) fn removals(
             let reach = from
                 .and_then(|from| tracer.reach(file, from, act.scope))
                 .or_else(|| without_name(tracer, file, tree, act));
-            if reach.is_some_and(|reach| reach.sureness < Sureness::NameOnly) {
+            let is_it =
+                |reach: Reach| reach.sureness < Sureness::NameOnly && !reach.under_other_key;
+            if reach.is_some_and(is_it) {
                 found.push((file, act.span));
             }
         }

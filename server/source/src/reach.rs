@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::imports::{Meaning, Receiver};
 use crate::namespaces::{self, ALL_NAMES, Given};
 use crate::project::{At, FileId, Project};
-use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym};
+use crate::python::{Act, Binder, Deed, How, Kids, Node, NodeId, ScopeId, Sym, Tree};
 use crate::scopes::owner;
 use crate::{keyed, private_names};
 
@@ -33,6 +33,8 @@ pub(crate) struct Reach {
     pub(crate) sureness: Sureness,
     /// It is a shallow copy of what lies there: another container, whose items are the same.
     pub(crate) copied: bool,
+    /// It lies under a key that is another one than the question's: `STATE["logs"]`, where `STATE["jobs"]` is asked about.
+    pub(crate) under_other_key: bool,
 }
 
 /// Where a search starts: something that holds the object.
@@ -43,6 +45,18 @@ pub(crate) struct Root {
     pub(crate) depth: u32,
     /// It holds a shallow copy, as in [`Reach`].
     pub(crate) copied: bool,
+}
+
+impl Root {
+    /// What reaches it reaches this.
+    fn reached(&self, sureness: Sureness) -> Reach {
+        Reach {
+            depth: self.depth,
+            sureness,
+            copied: self.copied,
+            under_other_key: false,
+        }
+    }
 }
 
 /// Something that holds an object.
@@ -130,6 +144,8 @@ const MOST_STEPS: u32 = 100;
 pub(crate) struct Tracer<'s, 'a> {
     pub(crate) project: &'s Project<'a>,
     pub(crate) roots: Vec<Root>,
+    /// The text key of the innermost binding's object that is asked about, if there is one.
+    pub(crate) key: Option<String>,
     /// Other names that files import the roots by.
     pub(crate) aliases: FxHashSet<String>,
     steps: Cell<u32>,
@@ -143,6 +159,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
         Self {
             project,
             roots,
+            key: None,
             aliases: FxHashSet::default(),
             steps: Cell::new(0),
             lookups: Cell::new(MOST_LOOKUPS),
@@ -203,7 +220,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 Some(reach) => Some(reach),
                 None => self
                     .reach_or_copy(file, of, scope)
-                    .map(Reach::item)
+                    .map(|reach| self.under(reach, tree, key).item())
                     .or_else(|| self.got_by_key(file, of, scope)),
             },
             Node::Call { callee, arguments } => self
@@ -227,13 +244,25 @@ impl<'s, 'a> Tracer<'s, 'a> {
         }
     }
 
+    /// What is under a key of what was reached.
+    pub(crate) fn under(&self, reach: Reach, tree: &Tree, key: NodeId) -> Reach {
+        let is_other = match (&self.key, tree.node(key)) {
+            (Some(wanted), Node::Text(text)) => reach.depth == 0 && tree.name(text) != wanted,
+            _ => false,
+        };
+        Reach {
+            under_other_key: reach.under_other_key || is_other,
+            ..reach
+        }
+    }
+
     /// `self`, and `super()`, in a method of the class of an object that is a container itself.
     fn instance<'r>(&'r self, file: FileId, node: NodeId, scope: ScopeId) -> Option<Reach> {
         let of_root = |root: &'r Root| match &root.place {
-            Place::Instance { classes } => Some((classes.as_slice(), root.depth)),
+            Place::Instance { classes } => Some((classes.as_slice(), root)),
             _ => None,
         };
-        let (classes, depth) = self.roots.iter().find_map(of_root)?;
+        let (classes, root) = self.roots.iter().find_map(of_root)?;
         let Receiver::SelfOf(class) = self.project.receiver(file, node, scope) else {
             return None;
         };
@@ -241,11 +270,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
             0 => Sureness::Resolved,
             _ => Sureness::Base,
         };
-        Some(Reach {
-            depth,
-            sureness,
-            copied: false,
-        })
+        Some(root.reached(sureness))
     }
 
     fn name(&self, file: FileId, name: Sym, scope: ScopeId) -> Option<Reach> {
@@ -319,11 +344,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
 
     fn root_of(&self, fits: impl Fn(&Place) -> bool, sureness: Sureness) -> Option<Reach> {
         let root = self.roots.iter().find(|root| fits(&root.place))?;
-        Some(Reach {
-            depth: root.depth,
-            sureness,
-            copied: root.copied,
-        })
+        Some(root.reached(sureness))
     }
 
     /// Whether the target of an assignment is the binding itself, and how surely.
@@ -467,7 +488,10 @@ impl<'s, 'a> Tracer<'s, 'a> {
         if let Node::Attribute { of, name } = tree.node(callee)
             && ITEM_METHODS.contains(&tree.name(name))
         {
-            return self.reach_or_copy(file, of, scope).map(Reach::item);
+            let reach = self.reach_or_copy(file, of, scope)?;
+            let key = tree.arguments(arguments).first();
+            let reach = key.map_or(reach, |key| self.under(reach, tree, key.value));
+            return Some(reach.item());
         }
         let arguments = tree.arguments(arguments);
         // `DEFAULTS.copy()`, `dict(DEFAULTS)`, `copy.copy(DEFAULTS)`.
@@ -534,11 +558,8 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 }
                 _ => None,
             };
-            Some(Reach {
-                depth: root.depth,
-                sureness: sureness.filter(|sureness| *sureness < Sureness::NameOnly)?,
-                copied: root.copied,
-            })
+            let sureness = sureness.filter(|sureness| *sureness < Sureness::NameOnly)?;
+            Some(root.reached(sureness))
         })
     }
 
@@ -549,11 +570,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 return None;
             };
             let sureness = self.method_sureness(file, of, GIVES_ITEM, scope, function)?;
-            (sureness < Sureness::NameOnly).then_some(Reach {
-                depth: root.depth,
-                sureness,
-                copied: root.copied,
-            })
+            (sureness < Sureness::NameOnly).then_some(root.reached(sureness))
         })
     }
 
@@ -564,11 +581,10 @@ impl<'s, 'a> Tracer<'s, 'a> {
             return None;
         };
         let of_key = self.roots.iter().find_map(|root| match &root.place {
-            Place::Keyed { classes, key: own } if own == tree.name(key) => Some(Reach {
-                depth: root.depth,
-                sureness: keyed::sureness(self, (file, of, scope), classes, true)?,
-                copied: root.copied,
-            }),
+            Place::Keyed { classes, key: own } if own == tree.name(key) => {
+                let sureness = keyed::sureness(self, (file, of, scope), classes, true)?;
+                Some(root.reached(sureness))
+            }
             _ => None,
         });
         if of_key.is_some() {
@@ -665,11 +681,7 @@ impl<'s, 'a> Tracer<'s, 'a> {
             if let Some(sureness) = sureness
                 && best.is_none_or(|best| sureness < best.sureness)
             {
-                best = Some(Reach {
-                    depth: root.depth,
-                    sureness,
-                    copied: root.copied,
-                });
+                best = Some(root.reached(sureness));
             }
         }
         best

@@ -124,6 +124,9 @@ impl<'a> Sources<'a> {
                 });
             }
             let mut tracer = Tracer::new(&self.project, roots);
+            if index == 0 {
+                tracer.key = question.key.map(str::to_owned);
+            }
             roots::add_aliases(&mut tracer, &mut files);
             if takes_items {
                 roots::add_given(&mut tracer, &files);
@@ -142,6 +145,12 @@ impl<'a> Sources<'a> {
                 continue;
             }
             let mut found = ranking::stores(&self.project, question, found);
+            let is_it = |store: &Found| {
+                !store.under_other_key && ranking::is_deep_enough(&self.project, question, store)
+            };
+            if found.iter().any(is_it) {
+                found.retain(|store| !store.under_other_key);
+            }
             if index == 0
                 && let Some((of_key, of_key_files, deeper)) =
                     self.stores_under_key(question, binding, &found)

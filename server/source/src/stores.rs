@@ -50,6 +50,8 @@ pub(crate) struct Found {
     pub(crate) values: Vec<NodeId>,
     /// The function or class that a decorator stores.
     pub(crate) decorated: Option<ScopeId>,
+    /// It stores under a key that is another one than the question's.
+    pub(crate) under_other_key: bool,
 }
 
 /// What the act decorates.
@@ -100,6 +102,7 @@ pub(crate) fn assignments(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Foun
                     run: act.run,
                     values: vec![value],
                     decorated: None,
+                    under_other_key: false,
                 });
             }
         }
@@ -160,6 +163,7 @@ pub(crate) fn raises(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
                     run: act.run,
                     values: vec![what],
                     decorated: None,
+                    under_other_key: false,
                 });
             }
         }
@@ -220,6 +224,7 @@ pub(crate) fn calls(tracer: &Tracer<'_, '_>, files: &[FileId], role: Role) -> Ve
                     run: act.run,
                     values,
                     decorated: decorated(act),
+                    under_other_key: false,
                 });
             }
         }
@@ -239,21 +244,19 @@ fn reads(tracer: &Tracer<'_, '_>, files: &[FileId]) -> Vec<Found> {
             let Node::Subscript { of, key } = tree.node(item) else {
                 continue;
             };
-            if let Some(Reach {
-                depth, sureness, ..
-            }) = tracer.reach(file, of, act.scope)
-            {
+            if let Some(reach) = tracer.reach(file, of, act.scope) {
                 found.push(Found {
                     file,
                     scope: act.scope,
                     span: act.span,
                     role: Role::Store,
                     kind: Kind::SetItem,
-                    sureness,
-                    depth,
+                    sureness: reach.sureness,
+                    depth: reach.depth,
                     run: act.run,
                     values: vec![key],
                     decorated: None,
+                    under_other_key: tracer.under(reach, tree, key).under_other_key,
                 });
             }
         }

@@ -11,7 +11,7 @@ mod worth;
 
 use std::cell::OnceCell;
 
-use heldby_heap::{Heap, ObjectId, ReferenceKind, RootKind};
+use heldby_heap::{Heap, ObjectId, Reference, ReferenceKind, RootKind, StringId};
 use rustc_hash::FxHashSet;
 
 use crate::binding::{
@@ -126,6 +126,8 @@ pub struct Holding {
 const DUMPS_THAT_PROVE: usize = 3;
 /// Places where containers of one access path were seen to grow, beyond which they say nothing more.
 const MOST_PLACES: usize = 8;
+/// Of a dictionary of containers so many are looked at.
+const MOST_KEYS: usize = 256;
 /// Without proven growth, at most so many of the largest are told.
 const LARGEST: usize = 10;
 /// Without proven growth, a holding is worth telling from here on.
@@ -267,7 +269,11 @@ impl Context<'_> {
         let innermost = places.first().copied().unwrap_or(chain.len());
         let between = &chain[..innermost.min(chain.len())];
         let how = self.how(between, bindings.first(), pattern, rise);
-        let key = self.key(between, how);
+        let key = self.key(
+            between,
+            how,
+            patterns.types(what).first().map(|held| held.0),
+        );
         let holder = self.holder(&bindings);
         let new_names = (rise == Some(Rise::Names))
             .then(|| self.new_names(id))
@@ -470,13 +476,37 @@ impl Context<'_> {
         }
     }
 
-    /// The key of the outermost of several containers under which the next one lies.
-    fn key(&self, between: &[Link], how: How) -> Option<String> {
+    /// The key of the outermost of several containers under which the next one lies; of two, the key whose container has most
+    /// items of the type that is held.
+    fn key(&self, between: &[Link], how: How, held_type: Option<u32>) -> Option<String> {
         let outermost = between
             .last()
             .filter(|link| link.kind == ReferenceKind::DictValue)?;
-        matches!(how, How::Items { depth } if depth > 1)
-            .then(|| self.heap.text(outermost.name).to_owned())
+        let How::Items { depth: 2.. } = how else {
+            return None;
+        };
+        let items = |container: ObjectId| {
+            let is_held = |reference: &Reference| {
+                let type_index = self.heap.type_index(reference.target);
+                reference.label.kind().is_item() && held_type.is_none_or(|held| held == type_index)
+            };
+            self.heap.references(container).filter(is_held).count()
+        };
+        let entries = self.heap.references(outermost.referrer);
+        let by_key = entries
+            .filter(|entry| entry.label.kind() == ReferenceKind::DictValue)
+            .take(MOST_KEYS)
+            .map(|entry| (items(entry.target), entry.label.value()));
+        let most = by_key.max_by_key(|&(items, key)| (items, std::cmp::Reverse(key)));
+        let name = match (how, most) {
+            (How::Items { depth: 2 }, Some((items_of_most, key)))
+                if items_of_most > items(outermost.object) =>
+            {
+                StringId(key)
+            }
+            _ => outermost.name,
+        };
+        Some(self.heap.text(name).to_owned())
     }
 
     /// Whether one of the containers makes the entries that are read and not there.

@@ -83,6 +83,7 @@ impl Scan<'_, '_, '_> {
         let is_too_vague = reach.sureness == Sureness::NameOnly
             && !(self.by_name && self.is_only_attribute(value));
         if is_too_vague
+            || reach.under_other_key
             || self
                 .tracer
                 .is_binding(self.file, target, act.scope)
@@ -107,7 +108,7 @@ impl Scan<'_, '_, '_> {
     /// `def items(): return ITEMS`: a call of the function gives it.
     pub(super) fn returned(&self, act: &Act, value: NodeId) -> Option<Handed> {
         let reach = self.reach_or_copy(value, act)?;
-        if reach.sureness == Sureness::NameOnly {
+        if reach.sureness == Sureness::NameOnly || reach.under_other_key {
             return None;
         }
         let function = At {
@@ -145,7 +146,7 @@ impl Scan<'_, '_, '_> {
             let Some(reach) = self.reach_or_copy(argument.value, act) else {
                 continue;
             };
-            if reach.sureness == Sureness::NameOnly {
+            if reach.sureness == Sureness::NameOnly || reach.under_other_key {
                 continue;
             }
             let Some((function, skip)) = self.callee(callee, act) else {

@@ -263,6 +263,7 @@ impl Scan<'_, '_, '_> {
             run: act.run,
             values,
             decorated: decorated(act),
+            under_other_key: reach.under_other_key,
         }
     }
 
@@ -271,7 +272,7 @@ impl Scan<'_, '_, '_> {
         match (tree.node(target), how) {
             (_, How::Delete | How::Handler) => None,
             (Node::Subscript { of, key }, _) if self.verbs.has("__setitem__") => {
-                let reach = self.reach(of, act)?;
+                let reach = self.tracer.under(self.reach(of, act)?, tree, key);
                 let kind = if matches!(how, How::Augmented | How::Reduced) {
                     Kind::Update
                 } else {
@@ -309,6 +310,7 @@ impl Scan<'_, '_, '_> {
                             depth: 0,
                             sureness,
                             copied: false,
+                            under_other_key: false,
                         },
                         Kind::Assign,
                         Role::Store,
