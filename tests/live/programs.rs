@@ -51,6 +51,7 @@ programs! {
     attribute_of_a_wrapper
     attribute_of_attribute
     attribute_of_the_same_name
+    attribute_of_what_is_decorated
     base_class_counts_instances
     behind_a_proxy
     bounded_cache_that_fills

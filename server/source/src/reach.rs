@@ -402,7 +402,21 @@ impl<'s, 'a> Tracer<'s, 'a> {
                 return false;
             };
             let owner = owner(tree, scope, name).filter(|_| file == function.file);
-            owner.is_some_and(|(_, binders)| binders.iter().any(is_definition))
+            // What a decorator is given is what its wrapper stands for, and has the same attributes.
+            let is_of_decorator = |scope: ScopeId, binders: &[Binder]| {
+                let mut around = std::iter::successors(tree.scope(function.scope).parent, |&at| {
+                    tree.scope(at).parent
+                });
+                let is_given = match binders {
+                    [Binder::Parameter(0)] => tree.class_of_method(scope).is_none(),
+                    [Binder::Parameter(_)] => true,
+                    _ => false,
+                };
+                is_given && around.any(|at| at == scope)
+            };
+            owner.is_some_and(|(scope, binders)| {
+                binders.iter().any(is_definition) || is_of_decorator(scope, binders)
+            })
         })
     }
 
