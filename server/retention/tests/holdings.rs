@@ -112,6 +112,25 @@ module app
 }
 
 #[test]
+fn room_that_a_container_keeps_is_no_growth() {
+    // As many were in it at once, in between.
+    let busy = "
+module app
+  .BUSY: set NNN
+    [*]: app.Request
+";
+    assert_eq!(said(busy, &[1000, 3000, 9000]), [""; 0]);
+    let buffer = "
+module app
+  .BUFFER: bytearray NNN
+";
+    assert_eq!(
+        said(buffer, &[1000, 3000, 9000]),
+        ["app.BUFFER of bytearray, held by module-global app.BUFFER: [1, 1, 1]"]
+    );
+}
+
+#[test]
 fn what_fills_up_flattens() {
     let heap = "
 module app

@@ -10,7 +10,7 @@ use crate::python::{Binder, Deed, How, Node, NodeId, ScopeId, ScopeKind, Tree};
 use crate::reach::{Place, Root, Sureness, Tracer};
 use crate::scopes::owner;
 use crate::stores::{self, Found};
-use crate::{Binding, Role, ranking, roots};
+use crate::{Binding, Question, Role, ranking, roots};
 
 /// A call that makes a store happen.
 pub(crate) struct Caller {
@@ -76,23 +76,23 @@ const COMMON: &[&str] = &[
     "__del__",
 ];
 
-/// The callers of the stores of `innermost`. `outer`: the bindings from there to the holder.
+/// The callers of the stores of the question's binding `innermost`. `outer`: the bindings from there to the holder.
 pub(crate) fn find(
     project: &Project<'_>,
+    question: &Question<'_>,
     innermost: &Binding,
     outer: &[Binding],
-    held: &[String],
     stores: &[Found],
 ) -> Vec<Caller> {
     if !outer.is_empty() {
-        let on_holder = on_holder(project, outer, held, stores);
-        let fits = |caller: &Caller| ranking::fits_held(project, held, &caller.found);
+        let on_holder = on_holder(project, question, outer, stores);
+        let fits = |caller: &Caller| ranking::fits_held(project, question.held, &caller.found);
         if on_holder.iter().any(fits) {
             return on_holder;
         }
         if !on_holder.is_empty() {
             // Another name may have the holder, too: `loop = asyncio.get_running_loop()`.
-            let mut callers = of_helpers(project, held, stores);
+            let mut callers = of_helpers(project, question, stores);
             callers.retain(|caller| {
                 !caller.may_be_other && project.is_user(caller.found.file) && fits(caller)
             });
@@ -108,14 +108,14 @@ pub(crate) fn find(
     ) {
         return Vec::new();
     }
-    of_helpers(project, held, stores)
+    of_helpers(project, question, stores)
 }
 
 /// Calls on the holder of methods that store.
 fn on_holder(
     project: &Project<'_>,
+    question: &Question<'_>,
     outer: &[Binding],
-    held: &[String],
     stores: &[Found],
 ) -> Vec<Caller> {
     let methods = storing_methods(project, stores);
@@ -135,7 +135,7 @@ fn on_holder(
     let mut found = inserts(&mut tracer, &files, &Verbs::Methods(&methods));
     found.retain(|call| call.sureness < Sureness::NameOnly);
     let homes: Vec<FileId> = stores.iter().map(|store| store.file).collect();
-    ranking::sort_callers(project, held, &homes, &mut found);
+    ranking::sort_callers(project, question, &homes, &mut found);
     found.truncate(MOST);
     let caller = |found| Caller {
         found,
@@ -206,7 +206,7 @@ fn storing_methods(project: &Project<'_>, stores: &[Found]) -> FxHashSet<String>
 }
 
 /// Callers of the functions that the stores stand in, step by step out to the user's code.
-fn of_helpers(project: &Project<'_>, held: &[String], stores: &[Found]) -> Vec<Caller> {
+fn of_helpers(project: &Project<'_>, question: &Question<'_>, stores: &[Found]) -> Vec<Caller> {
     let mut functions: Vec<At> = Vec::new();
     for store in stores
         .iter()
@@ -233,8 +233,8 @@ fn of_helpers(project: &Project<'_>, held: &[String], stores: &[Found]) -> Vec<C
             step == 0 || call.sureness < Sureness::NameOnly || project.is_user(call.file)
         });
         let homes: Vec<FileId> = functions.iter().map(|function| function.file).collect();
-        ranking::sort_callers(project, held, &homes, &mut step_calls);
-        let fits = |call: &Found| ranking::fits_held(project, held, call);
+        ranking::sort_callers(project, question, &homes, &mut step_calls);
+        let fits = |call: &Found| ranking::fits_held(project, question.held, call);
         if step == 0 && step_calls.iter().any(fits) {
             step_calls.retain(|call| project.is_user(call.file) || fits(call));
         }

@@ -11,13 +11,38 @@ use crate::scopes::{self, owner};
 use crate::text::Span;
 use crate::{Binding, Growth, roots, stores};
 
-/// Where the binding is created: a statement, the header of a class or function, a parameter, or a decorator.
+/// Where the binding is created: a statement, the header of a class or function, a parameter, or a decorator. A container that has another
+/// name already is created where it was given that: `jobs = scheduler.jobs`.
 pub(crate) fn definition(
     project: &Project<'_>,
     binding: &Binding,
     growth: Growth,
 ) -> Option<(FileId, Span)> {
     let takes_items = matches!(growth, Growth::Items { .. });
+    let found = named_here(project, binding, takes_items)?;
+    let named_before = || {
+        let tree = project.tree(found.0).filter(|_| takes_items)?;
+        let mut acts = tree.acts.iter().filter(|act| act.span == found.1);
+        let (act, value) = acts.find_map(|act| Some((act, act.assigned()?.1)))?;
+        let Place::Attribute {
+            classes,
+            name,
+            on_class,
+        } = roots::attribute_meant(project, found.0, value, act.scope)?
+        else {
+            return None;
+        };
+        attribute(project, &classes, &name, on_class, takes_items)
+    };
+    Some(named_before().unwrap_or(found))
+}
+
+/// Where the binding's own name is given.
+fn named_here(
+    project: &Project<'_>,
+    binding: &Binding,
+    takes_items: bool,
+) -> Option<(FileId, Span)> {
     match binding {
         Binding::ModuleGlobal { module, name } => module_global(project, module, name),
         Binding::Attribute {

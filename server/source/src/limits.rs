@@ -70,11 +70,12 @@ fn is_no_bound(value: &str) -> bool {
     value == "None" || value == "0" || value.starts_with('-')
 }
 
-/// The lines of `files` that take entries out of what the roots hold.
-/// `resets`: those that put an empty one in its place.
+/// The lines of `files` that take entries out of what the roots hold, so many containers below at most: farther down they are taken out of
+/// what is held. `resets`: those that put an empty one in its place.
 pub(crate) fn removals(
     tracer: &Tracer<'_, '_>,
     files: &[FileId],
+    deepest: u32,
     resets: &[(FileId, Span)],
 ) -> Vec<(FileId, Span)> {
     let mut found = Vec::new();
@@ -94,6 +95,14 @@ pub(crate) fn removals(
                     ..
                 } => match tree.node(target) {
                     Node::Subscript { of, .. } => Some(of),
+                    _ => None,
+                },
+                Deed::Bind {
+                    target,
+                    value: Some(value),
+                    how: How::Assign,
+                } => match tree.node(target) {
+                    Node::Subscript { of, key } if tree.is_cut(key, value) => Some(of),
                     _ => None,
                 },
                 // `seen -= old`, and not `counts[key] -= 1`.
@@ -122,8 +131,11 @@ pub(crate) fn removals(
             let reach = from
                 .and_then(|from| tracer.reach(file, from, act.scope))
                 .or_else(|| without_name(tracer, file, tree, act));
-            let is_it =
-                |reach: Reach| reach.sureness < Sureness::NameOnly && !reach.under_other_key;
+            let is_it = |reach: Reach| {
+                reach.sureness < Sureness::NameOnly
+                    && !reach.under_other_key
+                    && reach.depth <= deepest
+            };
             if reach.is_some_and(is_it) {
                 found.push((file, act.span));
             }

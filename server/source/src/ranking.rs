@@ -54,6 +54,7 @@ pub(crate) fn stores(
         let known_by_name = store.sureness == Sureness::NameOnly;
         let not_raised = question.growth == Growth::Raised && store.role == Role::Store;
         let misses_depth = !reaches_depth(project, store, depth);
+        let into_what_is_held = goes_too_deep(question, store);
         // Of containers, whatever is in them, those are stores that make more of them.
         let misses_containers = misses_depth && holds_containers;
         // Of stores in one function, the one under fewer conditions runs more often.
@@ -69,6 +70,7 @@ pub(crate) fn stores(
         );
         (
             not_raised,
+            into_what_is_held,
             known_by_name,
             once,
             misses_containers,
@@ -206,6 +208,14 @@ pub(crate) fn is_deep_enough(
     }
 }
 
+/// Whether it is stored into what is held, or into something in it: that does not make more of what is held.
+pub(crate) fn goes_too_deep(question: &Question<'_>, store: &Found) -> bool {
+    match question.growth {
+        Growth::Items { depth } => store.depth > depth.max(1) - 1,
+        Growth::Bound | Growth::Set | Growth::Raised => false,
+    }
+}
+
 /// Whether what is stored lands `depth` containers below the binding: a display that is stored counts as one more.
 fn reaches_depth(project: &Project<'_>, store: &Found, depth: u32) -> bool {
     if store.depth == depth {
@@ -290,6 +300,16 @@ fn gives(tree: &Tree, scope: ScopeId, binder: Binder, named: &dyn Fn(&str) -> bo
     }
 }
 
+/// Whether a call passes on the key under which the question's container lies.
+fn names_key(project: &Project<'_>, key: Option<&str>, call: &Found) -> bool {
+    let Some((key, tree)) = key.zip(project.tree(call.file)) else {
+        return false;
+    };
+    let is_key =
+        |value: &NodeId| matches!(tree.node(*value), Node::Text(text) if tree.name(text) == key);
+    call.values.iter().any(is_key)
+}
+
 /// Stores and their callers in one list. A caller in the user's code comes before stores in libraries.
 pub(crate) fn joined(
     project: &Project<'_>,
@@ -317,7 +337,7 @@ pub(crate) fn joined(
 /// outside before those of the package (of one of `homes`) that offers the function.
 pub(crate) fn sort_callers(
     project: &Project<'_>,
-    held: &[String],
+    question: &Question<'_>,
     homes: &[FileId],
     found: &mut Vec<Found>,
 ) {
@@ -335,7 +355,8 @@ pub(crate) fn sort_callers(
             by_name,
             at_import,
             !project.is_user(call.file),
-            !fits_held(project, held, call),
+            !fits_held(project, question.held, call),
+            !names_key(project, question.key, call),
             once,
             same,
             passed,

@@ -2,7 +2,7 @@
 
 use memchr::memmem::Finder;
 
-use crate::imports::Meaning;
+use crate::imports::{Meaning, Receiver};
 use crate::namespaces::{self, ALL_NAMES};
 use crate::project::{At, FileId, Project};
 use crate::python::{Binder, Deed, Node, NodeId, ScopeId, Tree};
@@ -347,15 +347,22 @@ fn is_made_of(tracer: &Tracer<'_, '_>, file: FileId, tree: &Tree, binders: &[Bin
     })
 }
 
-/// The variables that the binding was given hold the same object: `wrapper.cache = cache`.
-pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
+/// What the binding was given holds the same object: `wrapper.cache = cache`, `jobs = scheduler.jobs`.
+pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) {
     let mut given: Vec<Place> = Vec::new();
-    for &file in files {
+    for &file in files.iter() {
         let Some(tree) = tracer.project.tree(file) else {
             continue;
         };
         for act in &tree.acts {
             if let Some((target, value)) = act.assigned()
+                && let Some(place) = attribute_meant(tracer.project, file, value, act.scope)
+                && tracer
+                    .is_binding(file, target, act.scope)
+                    .is_some_and(|sureness| sureness < Sureness::NameOnly)
+            {
+                given.push(place);
+            } else if let Some((target, value)) = act.assigned()
                 && let (Node::Attribute { .. }, Node::Name(name)) =
                     (tree.node(target), tree.node(value))
                 && let Some(sureness) = tracer.is_binding(file, target, act.scope)
@@ -372,12 +379,42 @@ pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &[FileId]) {
         }
     }
     for place in given {
+        if let Place::Attribute { classes, name, .. } = &place {
+            let homes: Vec<FileId> = classes.iter().map(|class| class.file).collect();
+            files.extend(attribute_users(tracer.project, &homes, name));
+            files.extend(homes);
+        }
         tracer.add_root(Root {
             place,
             depth: 0,
             copied: false,
         });
     }
+    files.sort_unstable();
+    files.dedup();
+}
+
+/// The attribute that an expression is, where the class of its object is known: `self.failures`, `scheduler.jobs`.
+pub(crate) fn attribute_meant(
+    project: &Project<'_>,
+    file: FileId,
+    node: NodeId,
+    scope: ScopeId,
+) -> Option<Place> {
+    let tree = project.tree(file)?;
+    let Node::Attribute { of, name } = tree.node(node) else {
+        return None;
+    };
+    let (class, on_class) = match project.receiver(file, of, scope) {
+        Receiver::SelfOf(class) | Receiver::InstanceOf(class) => (class, false),
+        Receiver::ClassItself(class) => (class, true),
+        Receiver::Other | Receiver::Unknown => return None,
+    };
+    Some(Place::Attribute {
+        classes: project.ancestry(class),
+        name: tree.name(name).to_owned(),
+        on_class,
+    })
 }
 
 /// Lets other files import the binding by the other names that `files` give it: `from m import A as B`, `B = A`.

@@ -129,7 +129,7 @@ impl<'a> Sources<'a> {
             }
             roots::add_aliases(&mut tracer, &mut files);
             if takes_items {
-                roots::add_given(&mut tracer, &files);
+                roots::add_given(&mut tracer, &mut files);
             }
             let found = match binding {
                 Binding::Cache { .. } => stores::calls(&tracer, &files, Role::Call),
@@ -141,7 +141,11 @@ impl<'a> Sources<'a> {
                 }
                 _ => stores::find(&mut tracer, &files, question),
             };
-            if found.is_empty() {
+            // What a library's object has is replaced with the object, mostly: `scopes = scopes.new_child()`.
+            let says_nothing = found
+                .iter()
+                .all(|store| ranking::goes_too_deep(question, store));
+            if says_nothing && (found.is_empty() || index < last) {
                 continue;
             }
             let mut found = ranking::stores(&self.project, question, found);
@@ -169,16 +173,16 @@ impl<'a> Sources<'a> {
                 .any(|store| is_in_method_of(&self.project, store, &own_classes));
             let outer = index + usize::from(!stores_itself);
             let outer = question.bindings.get(outer..=last).unwrap_or_default();
-            let mut callers = callers::find(&self.project, binding, outer, question.held, &found);
+            let mut callers = callers::find(&self.project, question, binding, outer, &found);
             if stores_itself && question.holder == 0 {
                 // Its own class says what it does.
                 for caller in &mut callers {
                     caller.of_holder = false;
                 }
             }
-            let (resets, removals) = if takes_items {
+            let (resets, removals) = if let Growth::Items { depth } = question.growth {
                 let resets = limits::resets(&tracer, &files);
-                let removals = limits::removals(&tracer, &files, &resets);
+                let removals = limits::removals(&tracer, &files, depth.max(1) - 1, &resets);
                 (resets, removals)
             } else {
                 Default::default()

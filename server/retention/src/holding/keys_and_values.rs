@@ -12,7 +12,16 @@ use crate::{PatternId, Step};
 /// Keys that retain so many times what the values do, which are nothing but containers, are what is told.
 const HEAVIER: u64 = 4;
 
-const CONTAINERS: &[&str] = &["list", "dict", "set", "tuple", "collections.deque"];
+const CONTAINERS: &[&str] = &[
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "collections.deque",
+    "collections.defaultdict",
+    "collections.OrderedDict",
+    "collections.Counter",
+];
 
 /// Of a cache's keys, and of what is in each, so many are looked at.
 const KEYS_LOOKED_AT: usize = 8;
@@ -60,6 +69,12 @@ impl Context<'_> {
             !(is_key(*id) && with_items.contains(&parent)
                 || is_item(*id) && with_keys.contains(&parent) && says_less(*id))
         });
+    }
+
+    /// Whether what has no more entries than before is larger because more were in it meanwhile: a container's room is not given back.
+    pub(super) fn keeps_room_only(&self, id: PatternId) -> bool {
+        let type_index = self.analysis.patterns.get(id).first_type;
+        CONTAINERS.contains(&self.heap.type_name(type_index).as_str())
     }
 
     /// What stands in the objects of an access path that only carry it: the values of a bounded cache, the arguments in a key.

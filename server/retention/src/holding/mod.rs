@@ -157,6 +157,7 @@ pub fn holdings(
         classes_with_named_instances: OnceCell::new(),
     };
     let mut risen = growth.topmost();
+    risen.retain(|&(id, rise)| rise != Rise::Bytes || !context.keeps_room_only(id));
     context.one_of_each_container(&mut risen);
     context.take_names_together(&mut risen);
     let holdings = risen

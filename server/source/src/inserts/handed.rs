@@ -6,10 +6,27 @@ use super::Scan;
 use crate::imports::{Meaning, Receiver};
 use crate::limits::REMOVING_FUNCTIONS;
 use crate::project::{At, FileId, Project};
-use crate::python::{Act, Argument, Deed, How, Node, NodeId};
+use crate::python::{Act, Argument, Deed, How, Node, NodeId, ScopeKind};
 use crate::reach::{GIVES_ITEM, Place, Reach, Root, Sureness};
 use crate::stores::{Found, Kind};
 use crate::{Role, roots};
+
+/// Functions that take a function, and then its arguments.
+const TAKING_FUNCTIONS: &[&str] = &[
+    "partial",
+    "partialmethod",
+    "submit",
+    "call_soon",
+    "call_soon_threadsafe",
+    "call_later",
+    "call_at",
+    "run_in_executor",
+    "to_thread",
+    "register",
+    "apply_async",
+    "start_new_thread",
+    "add_done_callback",
+];
 
 /// The binding is given to something else that may store into it.
 pub(super) struct Handed {
@@ -66,12 +83,15 @@ impl Scan<'_, '_, '_> {
         value: Option<NodeId>,
         how: How,
     ) -> Option<Handed> {
+        let value = value?;
+        if let Some(handed) = self.kept_by_field(act, target, value) {
+            return Some(handed);
+        }
         let (Node::Attribute { of, name }, How::Assign | How::Annotated) =
             (self.tree.node(target), how)
         else {
             return None;
         };
-        let value = value?;
         let reach = self.reach_or_copy(value, act)?;
         let is_name = matches!(
             self.tree.node(value),
@@ -101,6 +121,43 @@ impl Scan<'_, '_, '_> {
             classes: project.ancestry(class),
             name: self.tree.name(name).to_owned(),
             on_class,
+        };
+        Some(Handed::on(place, reach, None))
+    }
+
+    /// `items: list = field(default_factory=lambda: ITEMS)`: each instance that is given no other has it.
+    fn kept_by_field(&self, act: &Act, target: NodeId, value: NodeId) -> Option<Handed> {
+        let (Node::Name(name), Node::Call { arguments, .. }) =
+            (self.tree.node(target), self.tree.node(value))
+        else {
+            return None;
+        };
+        if self.tree.scope(act.scope).kind != ScopeKind::Class {
+            return None;
+        }
+        let is_default = |argument: &&Argument| {
+            let keyword = argument.keyword.map(|keyword| self.tree.name(keyword));
+            matches!(keyword, Some("default_factory" | "default" | "factory"))
+        };
+        let default = self
+            .tree
+            .arguments(arguments)
+            .iter()
+            .find(is_default)?
+            .value;
+        let (given, scope) = match self.tree.node(default) {
+            Node::Lambda(lambda) => (self.tree.scope(lambda).result?, lambda),
+            _ => (default, act.scope),
+        };
+        let reach = self.tracer.reach(self.file, given, scope)?;
+        if reach.sureness == Sureness::NameOnly || reach.under_other_key {
+            return None;
+        }
+        let (file, scope) = (self.file, act.scope);
+        let place = Place::Attribute {
+            classes: self.tracer.project.ancestry(At { file, scope }),
+            name: self.tree.name(name).to_owned(),
+            on_class: false,
         };
         Some(Handed::on(place, reach, None))
     }
@@ -149,7 +206,18 @@ impl Scan<'_, '_, '_> {
             if reach.sureness == Sureness::NameOnly || reach.under_other_key {
                 continue;
             }
-            let Some((function, skip)) = self.callee(callee, act) else {
+            let called = match self.given_function(callee, &arguments[..index], act) {
+                Some((function, skip, before)) if argument.keyword.is_none() => {
+                    // The parameters are counted from the function on.
+                    Some((function, skip, index - before))
+                }
+                Some((function, skip, _)) => Some((function, skip, index)),
+                None => {
+                    let called = self.callee(callee, act);
+                    called.map(|(function, skip)| (function, skip, index))
+                }
+            };
+            let Some((function, skip, index)) = called else {
                 return;
             };
             let Some(tree) = self.tracer.project.tree(function.file) else {
@@ -172,6 +240,24 @@ impl Scan<'_, '_, '_> {
             let call = self.found(act, reach, Kind::Update, Role::Caller, values);
             handed.push(Handed::on(place, reach, Some((call, function))));
         }
+    }
+
+    /// The function that stands among the arguments before, for which the later ones are: `functools.partial(store, ITEMS)`,
+    /// `pool.submit(store, ITEMS)`; how many of its parameters the call does not write, and how many arguments there are up to it.
+    fn given_function(
+        &self,
+        callee: NodeId,
+        before: &[Argument],
+        act: &Act,
+    ) -> Option<(At, usize, usize)> {
+        let name = self.tree.last_name(callee)?;
+        if !TAKING_FUNCTIONS.contains(&name) {
+            return None;
+        }
+        before.iter().enumerate().find_map(|(place, argument)| {
+            let (function, skip) = self.callee(argument.value, act)?;
+            Some((function, skip, place + 1))
+        })
     }
 
     /// Whether no class but the roots' gives its instances an attribute of this name, in the package of this file and the user's code: then

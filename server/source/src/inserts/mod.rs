@@ -271,6 +271,7 @@ impl Scan<'_, '_, '_> {
         let (value, tree) = (value?, self.tree);
         match (tree.node(target), how) {
             (_, How::Delete | How::Handler) => None,
+            (Node::Subscript { key, .. }, _) if tree.is_cut(key, value) => None,
             (Node::Subscript { of, key }, _) if self.verbs.has("__setitem__") => {
                 let reach = self.tracer.under(self.reach(of, act)?, tree, key);
                 let kind = if matches!(how, How::Augmented | How::Reduced) {

@@ -33,6 +33,7 @@ pub(super) fn lower(body: &[Stmt], text: &str) -> Tree {
         decorators: Vec::new(),
         parameters: Vec::new(),
         bases: Vec::new(),
+        result: None,
     });
     lowering.body(body, ScopeId::MODULE);
     lowering.finish()
@@ -430,6 +431,7 @@ impl Lowering<'_> {
             decorators: Vec::new(),
             parameters: Vec::new(),
             bases: Vec::new(),
+            result: None,
         });
         ScopeId(id(self.tree.scopes.len() - 1))
     }

@@ -177,6 +177,7 @@ impl Lowering<'_> {
                 self.declare_parameters(inner, &parameters);
                 let outer = std::mem::take(&mut self.run);
                 let value = self.expr(&lambda.body, inner);
+                self.tree.scopes[inner.0 as usize].result = Some(value);
                 self.act(inner, span(lambda.body.range()), Deed::Return(value));
                 self.run = outer;
                 Node::Lambda(inner)
@@ -194,7 +195,11 @@ impl Lowering<'_> {
             _ => {
                 let mut parts = Parts { parts: Vec::new() };
                 visitor::walk_expr(&mut parts, expr);
-                Node::Other(self.exprs(parts.parts, scope))
+                let kids = self.exprs(parts.parts, scope);
+                match expr {
+                    Expr::Slice(_) => Node::Slice(kids),
+                    _ => Node::Other(kids),
+                }
             }
         };
         self.node(node)

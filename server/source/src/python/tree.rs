@@ -57,6 +57,8 @@ pub(crate) enum Node {
     None,
     /// A number, a long string …
     Constant,
+    /// `a:b`, as a key.
+    Slice(Kids),
     /// Anything else, with what stands in it.
     Other(Kids),
 }
@@ -116,6 +118,8 @@ pub(crate) struct Scope {
     pub(crate) parameters: Vec<Parameter>,
     /// Base classes.
     pub(crate) bases: Vec<NodeId>,
+    /// What a lambda gives.
+    pub(crate) result: Option<NodeId>,
 }
 
 /// Something a file does.
@@ -283,6 +287,16 @@ impl Tree {
         self.binders.get(&(scope, name)).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether `x[key] = value` leaves no more in `x` than there was: `x[:] = []`, `x[:] = x[-100:]`.
+    pub(crate) fn is_cut(&self, key: NodeId, value: NodeId) -> bool {
+        let is_part = match self.node(value) {
+            Node::Display(parts) => self.kids(parts).is_empty(),
+            Node::Subscript { key, .. } => matches!(self.node(key), Node::Slice(_)),
+            _ => false,
+        };
+        is_part && matches!(self.node(key), Node::Slice(_))
+    }
+
     /// Acts that bind an attribute of this name, of anything.
     pub(crate) fn attribute_binds(&self, name: Sym) -> impl Iterator<Item = &Act> {
         self.attribute_binds
@@ -352,9 +366,10 @@ impl Tree {
                             .map(|argument| argument.value),
                     );
                 }
-                Node::Choice(kids) | Node::Display(kids) | Node::Other(kids) => {
-                    all.extend(self.kids(kids))
-                }
+                Node::Choice(kids)
+                | Node::Display(kids)
+                | Node::Slice(kids)
+                | Node::Other(kids) => all.extend(self.kids(kids)),
                 Node::Name(_) | Node::Lambda(_) | Node::Text(_) | Node::None | Node::Constant => {}
             }
         }
