@@ -44,6 +44,8 @@ macro_rules! programs {
 }
 
 programs! {
+    another_name_of_an_attribute
+    argument_kept_for_later
     argument_of_a_partial
     asyncio_queue
     atexit_register
@@ -86,6 +88,7 @@ programs! {
     declared_model
     decorated_in_a_function
     default_argument
+    default_of_a_field
     defaultdict_of_lists
     entry_of_an_application
     event_emitter
@@ -133,6 +136,7 @@ programs! {
     names_set_on_an_instance
     nested_containers
     object_among_modules
+    one_event_of_several
     one_key_of_several
     parameter
     private_attribute_of_a_class
@@ -144,6 +148,7 @@ programs! {
     register_at_fork
     registration_function
     returned_container
+    scopes_pushed
     search_path
     setattr_call
     shallow_copy_of_defaults
