@@ -86,12 +86,13 @@ fn row(text: &str) -> Option<Row> {
         }
     }
     if row.kind.is_empty() {
-        // Of what lies outside of the program no line is marked.
-        let in_library = text
-            .lines()
-            .any(|line| line.starts_with("#- held: <native>"));
-        row.kind = if in_library {
+        // Of what lies outside of the program no line is marked, nor of all that a module has.
+        let held = text.lines().find_map(|line| line.strip_prefix("#- held: "));
+        let held = held.unwrap_or_default();
+        row.kind = if held.starts_with("<native>") {
             "native"
+        } else if held.contains(".__dict__[*]") {
+            "module-global"
         } else {
             "in the standard library"
         }

@@ -206,18 +206,8 @@ impl Scan<'_, '_, '_> {
             if reach.sureness == Sureness::NameOnly || reach.under_other_key {
                 continue;
             }
-            let called = match self.given_function(callee, &arguments[..index], act) {
-                Some((function, skip, before)) if argument.keyword.is_none() => {
-                    // The parameters are counted from the function on.
-                    Some((function, skip, index - before))
-                }
-                Some((function, skip, _)) => Some((function, skip, index)),
-                None => {
-                    let called = self.callee(callee, act);
-                    called.map(|(function, skip)| (function, skip, index))
-                }
-            };
-            let Some((function, skip, index)) = called else {
+            let Some((function, skip, before)) = self.receiving(callee, &arguments[..index], act)
+            else {
                 return;
             };
             let Some(tree) = self.tracer.project.tree(function.file) else {
@@ -228,7 +218,7 @@ impl Scan<'_, '_, '_> {
                 Some(keyword) => parameters
                     .find(|parameter| tree.name(parameter.name) == self.tree.name(keyword)),
                 None => parameters
-                    .nth(index + skip)
+                    .nth(index - before + skip)
                     .filter(|parameter| parameter.positional),
             };
             let Some(parameter) = parameter else { continue };
@@ -242,22 +232,25 @@ impl Scan<'_, '_, '_> {
         }
     }
 
-    /// The function that stands among the arguments before, for which the later ones are: `functools.partial(store, ITEMS)`,
-    /// `pool.submit(store, ITEMS)`; how many of its parameters the call does not write, and how many arguments there are up to it.
-    fn given_function(
+    /// The function that gets an argument of a call, behind those `before`: the one that is called, or a function among those, for which the
+    /// later ones are: `functools.partial(store, ITEMS)`, `pool.submit(store, ITEMS)`. With it how many of its parameters the call does not
+    /// write, and how many arguments stand up to it.
+    fn receiving(
         &self,
         callee: NodeId,
         before: &[Argument],
         act: &Act,
     ) -> Option<(At, usize, usize)> {
-        let name = self.tree.last_name(callee)?;
-        if !TAKING_FUNCTIONS.contains(&name) {
-            return None;
-        }
-        before.iter().enumerate().find_map(|(place, argument)| {
+        let called = self.callee(callee, act);
+        let is_own = called.is_some_and(|(function, _)| self.tracer.project.is_user(function.file));
+        let name = self.tree.last_name(callee);
+        let takes_one = name.is_some_and(|name| TAKING_FUNCTIONS.contains(&name));
+        let mut given = before.iter().enumerate().filter(|_| takes_one && !is_own);
+        let later = given.find_map(|(place, argument)| {
             let (function, skip) = self.callee(argument.value, act)?;
             Some((function, skip, place + 1))
-        })
+        });
+        later.or_else(|| called.map(|(function, skip)| (function, skip, 0)))
     }
 
     /// Whether no class but the roots' gives its instances an attribute of this name, in the package of this file and the user's code: then
