@@ -160,6 +160,7 @@ programs! {
     star_import
     state_that_is_replaced
     stored_exceptions
+    submodules_made_on_the_fly
     subprocesses_not_waited_for
     suspended_generators
     taken_out_and_put_back

@@ -36,7 +36,7 @@ impl Context<'_> {
                 (*id, *rise) = (table, Rise::Names);
             }
         }
-        risen.retain(|(id, rise)| *rise != Rise::Names || !self.is_written_into_by_hand(*id));
+        risen.retain(|&(id, rise)| rise != Rise::Names || !self.is_named_in_passing(id));
     }
 
     fn is_namespace(&self, id: PatternId) -> bool {
@@ -50,14 +50,18 @@ impl Context<'_> {
         })
     }
 
-    /// The names of a notebook, in which each cell leaves some.
-    fn is_written_into_by_hand(&self, id: PatternId) -> bool {
+    /// Whether a module gets names that say nothing: a package its submodules', which are kept among all modules; a notebook what each cell
+    /// leaves.
+    fn is_named_in_passing(&self, id: PatternId) -> bool {
         let names = self.heap.names();
         let sample = self.analysis.patterns.get(id).sample;
-        let module = names.module_of.get(&sample);
-        let is_main = module
-            .is_some_and(|row| self.heap.text(names.modules[*row as usize].name) == "__main__");
-        is_main && self.heap.module_named(SHELL_OF_NOTEBOOKS).is_some()
+        let Some(module) = names.module_of.get(&sample) else {
+            return false;
+        };
+        let name = self.heap.text(names.modules[*module as usize].name);
+        let is_of_notebook =
+            name == "__main__" && self.heap.module_named(SHELL_OF_NOTEBOOKS).is_some();
+        is_of_notebook || self.new_names(id).is_none()
     }
 
     /// None where the objects hang elsewhere.
