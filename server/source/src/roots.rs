@@ -355,26 +355,8 @@ pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) {
             continue;
         };
         for act in &tree.acts {
-            if let Some((target, value)) = act.assigned()
-                && let Some(place) = attribute_meant(tracer.project, file, value, act.scope)
-                && tracer
-                    .is_binding(file, target, act.scope)
-                    .is_some_and(|sureness| sureness < Sureness::NameOnly)
-            {
-                given.push(place);
-            } else if let Some((target, value)) = act.assigned()
-                && let (Node::Attribute { .. }, Node::Name(name)) =
-                    (tree.node(target), tree.node(value))
-                && let Some(sureness) = tracer.is_binding(file, target, act.scope)
-                && let Some((scope, binders)) = scopes::owner(tree, act.scope, name)
-                && scope != ScopeId::MODULE
-                // `copy = x.items.copy(); …; x.items = copy`: that is the one, whatever `x` is.
-                && (sureness < Sureness::NameOnly || is_made_of(tracer, file, tree, binders))
-            {
-                given.push(Place::Variable {
-                    at: At { file, scope },
-                    name: tree.name(name).to_owned(),
-                });
+            if let Some((target, value)) = act.assigned() {
+                given.extend(given_place(tracer, (file, act.scope), target, value));
             }
         }
     }
@@ -392,6 +374,44 @@ pub(crate) fn add_given(tracer: &mut Tracer<'_, '_>, files: &mut Vec<FileId>) {
     }
     files.sort_unstable();
     files.dedup();
+}
+
+/// What the value is that an assignment gives the binding, if it does.
+fn given_place(
+    tracer: &Tracer<'_, '_>,
+    (file, scope): (FileId, ScopeId),
+    target: NodeId,
+    value: NodeId,
+) -> Option<Place> {
+    let tree = tracer.project.tree(file)?;
+    let target_name = tree.last_name(target)?;
+    let mut names = tracer
+        .roots
+        .iter()
+        .map(|root| root.place.name(tracer.project));
+    // Most assignments are to something else, which is quickly seen.
+    if !names.any(|name| name == target_name) {
+        return None;
+    }
+    match (tree.node(target), tree.node(value)) {
+        (_, Node::Attribute { .. }) => {
+            let sureness = tracer.is_binding(file, target, scope)?;
+            (sureness < Sureness::NameOnly)
+                .then(|| attribute_meant(tracer.project, file, value, scope))?
+        }
+        (Node::Attribute { .. }, Node::Name(name)) => {
+            let sureness = tracer.is_binding(file, target, scope)?;
+            let (owner, binders) = scopes::owner(tree, scope, name)?;
+            // `copy = x.items.copy(); …; x.items = copy`: that is the one, whatever `x` is.
+            let is_it = owner != ScopeId::MODULE
+                && (sureness < Sureness::NameOnly || is_made_of(tracer, file, tree, binders));
+            is_it.then(|| Place::Variable {
+                at: At { file, scope: owner },
+                name: tree.name(name).to_owned(),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The attribute that an expression is, where the class of its object is known: `self.failures`, `scheduler.jobs`.
