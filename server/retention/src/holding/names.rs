@@ -25,13 +25,13 @@ impl Context<'_> {
         let patterns = &self.analysis.patterns;
         for (id, rise) in risen.iter_mut() {
             let pattern = patterns.get(*id);
-            let (table, rises) = match (pattern.step, *rise) {
-                (Step::Key, _) => (pattern.parent, Rise::Entries),
-                (_, Rise::Entries) => (*id, Rise::Entries),
+            let table = match (pattern.step, *rise) {
+                (Step::Key, _) => pattern.parent,
+                (_, Rise::Entries) => *id,
                 _ => continue,
             };
             if self.is_table_of_modules(table) {
-                (*id, *rise) = (table, rises);
+                (*id, *rise) = (table, Rise::Entries);
             } else if self.is_namespace(table) {
                 (*id, *rise) = (table, Rise::Names);
             }

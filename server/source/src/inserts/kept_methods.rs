@@ -4,7 +4,7 @@ use super::Scan;
 use crate::Role;
 use crate::imports::Receiver;
 use crate::project::FileId;
-use crate::python::{Act, Binder, Deed, How, Node, NodeId, ScopeId};
+use crate::python::{Act, Binder, Node, NodeId, ScopeId};
 use crate::reach::Reach;
 use crate::scopes::owner;
 use crate::stores::Kind;
@@ -68,14 +68,7 @@ impl Scan<'_, '_, '_> {
             .find_map(|binder| match *binder {
                 Binder::Act(index) => {
                     let given = tree.act(index)?;
-                    let Deed::Bind {
-                        value: Some(value),
-                        how: How::Assign,
-                        ..
-                    } = given.deed
-                    else {
-                        return None;
-                    };
+                    let (_, value) = given.assigned()?;
                     self.as_method(file, value, given.scope)
                 }
                 Binder::Parameter(index) => {
