@@ -9,6 +9,8 @@ use crate::scopes::{self, owner};
 use crate::stores::{CONTAINERS, Found, Kind};
 use crate::{Binding, Growth, Question, Role, roots};
 
+/// Of the values of one variable so many are looked at for each store: a function may give it thousands.
+const MOST_BINDERS: usize = 64;
 /// Stores known by an attribute's name alone that are listed: beside sure ones, and alone.
 const NAME_ONLY_BESIDE: usize = 6;
 const NAME_ONLY_ALONE: usize = 20;
@@ -250,6 +252,7 @@ fn fits(tree: &Tree, store: &Found, held: &[String]) -> bool {
                         || owner(tree, store.scope, name).is_some_and(|(scope, binders)| {
                             binders
                                 .iter()
+                                .take(MOST_BINDERS)
                                 .any(|binder| gives(tree, scope, *binder, &named))
                         })
                 }
